@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+// Package journal is the agent's memory: a bbolt file that says which
+// attachments were begun, which are made, and which are still to be undone.
+//
+// Its promises: what a call returned from is on disk (bbolt syncs each
+// transaction); a key has at most one attachment, and any number of releases
+// of earlier ones; a file written by a newer version is refused, not guessed
+// at; a second process on the same file is told so at once.
+//
+// It must not know what a record means: it neither wires, nor calls the
+// cloud, nor decides what happens to a record after a restart.
+package journal

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/kuryr-go/kuryr/internal/agent/journal"
+	"github.com/kuryr-go/kuryr/internal/fault"
+)
+
+// What a release costs the cloud: at most releaseWorkers are tried at once,
+// and one that failed waits from retryMin, doubled each time, to retryMax.
+const (
+	releaseWorkers = 4
+	retryMin       = 500 * time.Millisecond
+	retryMax       = 30 * time.Second
+)
+
+// releases is the list of what is still to be given back. Each entry is in
+// the journal too; this is the schedule.
+type releases struct {
+	// giveBack does the work for one record, as far as it gets.
+	giveBack func(ctx context.Context, r journal.Record, unbound bool) (nowUnbound bool, err error)
+	log      *slog.Logger
+	wake     chan struct{}
+	workers  sync.WaitGroup
+
+	mu      sync.Mutex
+	jobs    map[string]*release // by attachment id; guarded by mu
+	running int                 // guarded by mu
+}
+
+// release is one entry; all fields are guarded by releases.mu.
+type release struct {
+	record  journal.Record
+	unbound bool
+	running bool
+	tries   int
+	next    time.Time
+	err     error
+	// tried is closed after the next try, and then replaced.
+	tried chan struct{}
+	gone  bool
+}
+
+func newReleases(giveBack func(context.Context, journal.Record, bool) (bool, error), log *slog.Logger) *releases {
+	return &releases{giveBack: giveBack, log: log, wake: make(chan struct{}, 1), jobs: map[string]*release{}}
+}
+
+// add schedules a release at once. unbound tells that nothing is left on the node.
+func (s *releases) add(r journal.Record, unbound bool) {
+	s.mu.Lock()
+	s.jobs[r.ID] = &release{record: r, unbound: unbound, tried: make(chan struct{})}
+	s.mu.Unlock()
+	s.kick()
+}
+
+func (s *releases) kick() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run works on the schedule until ctx ends, and returns when no try is under way.
+func (s *releases) run(ctx context.Context) {
+	defer s.workers.Wait()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		timer.Reset(s.startDue(ctx))
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// startDue starts what is due, as far as there are workers, and returns how
+// long there is nothing to start. A try that ends wakes the loop anyway.
+func (s *releases) startDue(ctx context.Context) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wait := retryMax
+	for _, j := range s.jobs {
+		if j.running || s.running == releaseWorkers {
+			continue
+		}
+		if d := time.Until(j.next); d > 0 {
+			wait = min(wait, d)
+			continue
+		}
+		j.running = true
+		s.running++
+		s.workers.Go(func() { s.try(ctx, j) })
+	}
+	return wait
+}
+
+func (s *releases) try(ctx context.Context, j *release) {
+	unbound, err := s.giveBack(ctx, j.record, j.unbound)
+	s.mu.Lock()
+	j.running, j.unbound, j.err = false, j.unbound || unbound, err
+	s.running--
+	close(j.tried)
+	j.tried = make(chan struct{})
+	if err == nil {
+		j.gone = true
+		delete(s.jobs, j.record.ID)
+	} else {
+		j.next = time.Now().Add(delay(j.tries, err))
+		j.tries++
+	}
+	tries := j.tries
+	s.mu.Unlock()
+	if err != nil && !errors.Is(err, errUncertain) && ctx.Err() == nil {
+		s.log.Warn("release not finished, it will be tried again", "attachment", j.record.ID, "sandbox", j.record.Sandbox,
+			"interface", j.record.Interface, "tries", tries, "class", fault.ClassOf(err), "err", err)
+	}
+	s.kick()
+}
+
+// delay is the pause after the given number of failed tries.
+func delay(tries int, err error) time.Duration {
+	d := retryMin << min(tries, 10)
+	if e, ok := fault.As(err); ok {
+		d = max(d, e.RetryAfter)
+	}
+	return min(d, retryMax)
+}
+
+// attempt tries every release that match selects once more, now, and waits
+// until each has been tried or is gone.
+func (s *releases) attempt(ctx context.Context, match func(journal.Record) bool) error {
+	s.mu.Lock()
+	var tried []<-chan struct{}
+	for _, j := range s.jobs {
+		if match(j.record) {
+			j.next = time.Time{}
+			tried = append(tried, j.tried)
+		}
+	}
+	s.mu.Unlock()
+	s.kick()
+	for _, c := range tried {
+		select {
+		case <-c:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// drain tries all releases once and reports whether any of them is gone now.
+func (s *releases) drain(ctx context.Context) bool {
+	before := s.snapshot()
+	if len(before) == 0 || s.attempt(ctx, func(journal.Record) bool { return true }) != nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, j := range before {
+		if j.gone {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *releases) snapshot() []*release {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*release, 0, len(s.jobs))
+	for _, j := range s.jobs {
+		all = append(all, j)
+	}
+	return all
+}
+
+// len is the number of releases that are not finished.
+func (s *releases) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.jobs)
+}
+
+// waiting says what the release of an attachment waits for; empty when it is
+// on its way, or unknown.
+func (s *releases) waiting(id string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j := s.jobs[id]
+	if j == nil || j.err == nil {
+		return ""
+	}
+	return j.err.Error()
+}

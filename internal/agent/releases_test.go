@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/kuryr-go/kuryr/internal/agent/journal"
+	"github.com/kuryr-go/kuryr/internal/fault"
+)
+
+// cloud gives ports back when it is up; it is the function that the schedule calls.
+type cloud struct {
+	mu      sync.Mutex
+	down    error
+	calls   map[string][]time.Duration // when each record was tried, since the start
+	unbound []bool
+	start   time.Time
+	now     int
+	most    int
+	takes   time.Duration
+}
+
+func (c *cloud) giveBack(ctx context.Context, r journal.Record, unbound bool) (bool, error) {
+	c.mu.Lock()
+	c.calls[r.ID] = append(c.calls[r.ID], time.Since(c.start))
+	c.unbound = append(c.unbound, unbound)
+	c.now++
+	c.most = max(c.most, c.now)
+	down, takes := c.down, c.takes
+	c.mu.Unlock()
+	select {
+	case <-time.After(takes):
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now--
+	return true, down
+}
+
+func (c *cloud) set(down error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.down = down
+}
+
+// scheduled runs f with a running schedule in a bubble of fake time.
+func scheduled(t *testing.T, f func(t *testing.T, s *releases, c *cloud)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c := &cloud{calls: map[string][]time.Duration{}, start: time.Now()}
+		s := newReleases(c.giveBack, slog.New(slog.DiscardHandler))
+		ctx, stop := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() { s.run(ctx); close(done) }()
+		f(t, s, c)
+		stop()
+		<-done
+	})
+}
+
+func rec(id string) journal.Record { return journal.Record{ID: id} }
+
+func TestAReleaseIsTriedAtOnceAndForgottenWhenDone(t *testing.T) {
+	scheduled(t, func(t *testing.T, s *releases, c *cloud) {
+		s.add(rec("a"), true)
+		synctest.Wait()
+		if s.len() != 0 || len(c.calls["a"]) != 1 || c.calls["a"][0] != 0 {
+			t.Errorf("left %d, calls %v", s.len(), c.calls)
+		}
+	})
+}
+
+func TestAReleaseIsRepeatedWithGrowingPausesUntilTheCloudIsBack(t *testing.T) {
+	scheduled(t, func(t *testing.T, s *releases, c *cloud) {
+		c.set(errors.New("down"))
+		s.add(rec("a"), false)
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		calls := c.calls["a"]
+		for i := 2; i < len(calls); i++ {
+			if was, is := calls[i-1]-calls[i-2], calls[i]-calls[i-1]; is < was || is > retryMax {
+				t.Errorf("pause %d is %v after %v", i, is, was)
+			}
+		}
+		if len(calls) < 20 || len(calls) > 30 {
+			t.Errorf("%d tries in 10 minutes", len(calls))
+		}
+		if s.waiting("a") != "down" {
+			t.Errorf("waiting says %q", s.waiting("a"))
+		}
+		if c.unbound[0] || !c.unbound[1] {
+			t.Errorf("the node's side was done in the first try, and is asked for again: %v", c.unbound[:2])
+		}
+		c.set(nil)
+		time.Sleep(retryMax)
+		synctest.Wait()
+		if s.len() != 0 {
+			t.Errorf("%d left after the cloud came back", s.len())
+		}
+	})
+}
+
+func TestTheCloudIsObeyedWhenItSaysHowLongToWait(t *testing.T) {
+	if d := delay(0, &fault.Error{Class: fault.OverLimit, RetryAfter: 7 * time.Second}); d != 7*time.Second {
+		t.Errorf("delay %v, want 7s", d)
+	}
+	if d := delay(60, errors.New("x")); d != retryMax {
+		t.Errorf("delay after 60 tries: %v", d)
+	}
+}
+
+func TestOnlySoManyReleasesRunAtOnceAndAllGetTheirTurn(t *testing.T) {
+	scheduled(t, func(t *testing.T, s *releases, c *cloud) {
+		c.takes = time.Second
+		for i := range 40 {
+			s.add(rec(string(rune('A'+i))), true)
+		}
+		time.Sleep(11 * time.Second)
+		synctest.Wait()
+		if c.most != releaseWorkers || s.len() != 0 {
+			t.Errorf("most at once %d, left %d", c.most, s.len())
+		}
+	})
+}
+
+func TestOneThatFailsDoesNotHoldUpTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newReleases(func(_ context.Context, r journal.Record, _ bool) (bool, error) {
+			if r.ID == "bad" {
+				return false, errors.New("never")
+			}
+			return true, nil
+		}, slog.New(slog.DiscardHandler))
+		ctx, stop := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() { s.run(ctx); close(done) }()
+		s.add(rec("bad"), false)
+		for _, id := range []string{"a", "b", "c", "d", "e", "f"} {
+			s.add(rec(id), true)
+		}
+		synctest.Wait()
+		if s.len() != 1 {
+			t.Errorf("%d left, want the bad one alone", s.len())
+		}
+		stop()
+		<-done
+	})
+}
+
+func TestSomebodyWhoNeedsTheAddressDoesNotWaitForTheNextTry(t *testing.T) {
+	scheduled(t, func(t *testing.T, s *releases, c *cloud) {
+		c.set(errors.New("down"))
+		s.add(rec("a"), true)
+		time.Sleep(5 * time.Minute)
+		c.set(nil)
+		began := time.Now()
+		if err := s.attempt(t.Context(), func(r journal.Record) bool { return r.ID == "a" }); err != nil {
+			t.Fatal(err)
+		}
+		if s.len() != 0 || time.Since(began) != 0 {
+			t.Errorf("left %d after %v", s.len(), time.Since(began))
+		}
+	})
+}
+
+func TestDrainTellsWhetherAnythingWasFreed(t *testing.T) {
+	scheduled(t, func(t *testing.T, s *releases, c *cloud) {
+		if s.drain(t.Context()) {
+			t.Error("nothing to drain, and something freed")
+		}
+		c.set(errors.New("down"))
+		s.add(rec("a"), true)
+		synctest.Wait()
+		if s.drain(t.Context()) {
+			t.Error("freed while the cloud is down")
+		}
+		c.set(nil)
+		if !s.drain(t.Context()) {
+			t.Error("not freed when the cloud is back")
+		}
+	})
+}
+
+func TestWaitingForAReleaseEndsWithTheCaller(t *testing.T) {
+	scheduled(t, func(t *testing.T, s *releases, c *cloud) {
+		c.takes = time.Hour
+		s.add(rec("a"), true)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := s.attempt(ctx, func(journal.Record) bool { return true }); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("attempt: %v", err)
+		}
+	})
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+package agentserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/kuryr-go/kuryr/internal/agentapi"
+	"github.com/kuryr-go/kuryr/internal/fault"
+)
+
+// Source is what the operator's pages show.
+type Source interface {
+	Status(ctx context.Context) agentapi.Status
+	Attachments() ([]agentapi.Attachment, error)
+	Ready(ctx context.Context) error
+}
+
+// API is the handler of the unix socket: cni serves agentapi.PathCNI.
+func API(s Source, cni http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("POST "+agentapi.PathCNI, cni)
+	mux.HandleFunc("GET "+agentapi.PathStatus, func(w http.ResponseWriter, r *http.Request) { answer(w, s.Status(r.Context()), nil) })
+	mux.HandleFunc("GET "+agentapi.PathAttachments, func(w http.ResponseWriter, _ *http.Request) {
+		list, err := s.Attachments()
+		answer(w, list, err)
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		failure(w, http.StatusNotFound, fault.NotFound, fmt.Sprintf("%s %s is not served: this agent speaks %s", r.Method, r.URL.Path, agentapi.Version))
+	})
+	return mux
+}
+
+// Ops is the handler of the metrics address: /metrics, /healthz (the process
+// serves) and /readyz (attachments can be made; 503 with the reason if not).
+func Ops(s Source, g prometheus.Gatherer) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.Ready(r.Context()); err != nil {
+			text(w, http.StatusServiceUnavailable, err.Error())
+			return
+		}
+		text(w, http.StatusOK, "ok")
+	})
+	return mux
+}
+
+func answer(w http.ResponseWriter, v any, err error) {
+	if err != nil {
+		failure(w, http.StatusInternalServerError, fault.ClassOf(err), err.Error())
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	// A failed write means that the client has gone.
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func failure(w http.ResponseWriter, status int, c fault.Class, msg string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(agentapi.Failure{Class: string(c), Message: msg})
+}
+
+func text(w http.ResponseWriter, status int, msg string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintln(w, msg)
+}
+
+// Server is one listener with its handler.
+type Server struct {
+	Name     string
+	Listener net.Listener
+	Handler  http.Handler
+}
+
+// headerTimeout bounds the time a client may take for its request's head.
+const headerTimeout = 10 * time.Second
+
+// Serve serves all of them until ctx ends or one fails. At the end requests
+// get grace to finish; then their contexts end, and Serve returns.
+func Serve(ctx context.Context, log *slog.Logger, grace time.Duration, servers ...Server) error {
+	requests, cancelRequests := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelRequests()
+	failed := make(chan error, len(servers))
+	running := make([]*http.Server, 0, len(servers))
+	for _, s := range servers {
+		hs := &http.Server{
+			Handler: s.Handler, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+			BaseContext: func(net.Listener) context.Context { return requests },
+		}
+		running = append(running, hs)
+		log.Info("serving", "what", s.Name, "address", s.Listener.Addr().String())
+		go func() { failed <- fmt.Errorf("agentserver: %s: %w", s.Name, hs.Serve(s.Listener)) }()
+	}
+	var err error
+	left := len(servers)
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		left--
+	}
+	err = errors.Join(err, shutdown(ctx, grace, cancelRequests, running))
+	for range left {
+		if e := <-failed; !errors.Is(e, http.ErrServerClosed) {
+			err = errors.Join(err, e)
+		}
+	}
+	return err
+}
+
+// undoTime is what requests that were cancelled get to undo what they did.
+const undoTime = 5 * time.Second
+
+// shutdown waits for the requests under way for as long as grace, cancels
+// what is left, and waits for that to be undone.
+func shutdown(ctx context.Context, grace time.Duration, cancelRequests func(), running []*http.Server) error {
+	ctx = context.WithoutCancel(ctx)
+	inTime, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	var late []*http.Server
+	for _, hs := range running {
+		if hs.Shutdown(inTime) != nil {
+			late = append(late, hs)
+		}
+	}
+	cancelRequests()
+	undone, cancel := context.WithTimeout(ctx, undoTime)
+	defer cancel()
+	var err error
+	for _, hs := range late {
+		if hs.Shutdown(undone) != nil {
+			err = errors.Join(err, hs.Close())
+		}
+	}
+	return err
+}
