@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+package config
+
+import (
+	"os"
+	"time"
+)
+
+// DefaultPath is where the file is looked for when nobody names one.
+const DefaultPath = "/etc/kuryr/agent.yaml"
+
+// Config is everything the agent can be told.
+type Config struct {
+	// Node is this machine's name in Neutron: the binding:host_id of its ports.
+	// It must be the host name that the node's Neutron or OVN agent reports
+	// (`openstack network agent list`), or Neutron refuses to bind.
+	// Default: the machine's host name.
+	Node string `yaml:"node"`
+	// Cluster is the name of this installation. It is written into every port,
+	// and an agent never touches a port of another cluster: so several
+	// installations can share a project. One to 63 of a-z, 0-9, dot and dash.
+	// Default: "default".
+	Cluster string `yaml:"cluster"`
+
+	Agent    Agent    `yaml:"agent"`
+	Cloud    Cloud    `yaml:"cloud"`
+	Defaults Defaults `yaml:"defaults"`
+	OVS      OVS      `yaml:"ovs"`
+	Log      Log      `yaml:"log"`
+	Metrics  Metrics  `yaml:"metrics"`
+
+	// origins tells for each key that was set where that was: "file:line" or "--flag".
+	origins map[string]string
+}
+
+// Agent is about the agent process itself.
+type Agent struct {
+	// Socket is the unix socket that the CNI plugin and the operator's commands
+	// call, an absolute path of at most 107 bytes. It is made with mode 0600.
+	// Default: "/run/kuryr/agent.sock".
+	Socket string `yaml:"socket"`
+	// Journal is the file in which the agent remembers its attachments, an
+	// absolute path. It must survive a reboot.
+	// Default: "/var/lib/kuryr/agent.db".
+	Journal string `yaml:"journal"`
+	// AttachTimeout is how long one attach may take, from the request to the
+	// wired port. An engine's own, shorter deadline holds as well. From 1s to 1h.
+	// Default: 60s.
+	AttachTimeout time.Duration `yaml:"attachTimeout"`
+	// OrphanGrace is how long an attachment is kept after its network namespace
+	// is gone without a detach; then its port is given back. 0 keeps it for ever.
+	// Default: 15m.
+	OrphanGrace time.Duration `yaml:"orphanGrace"`
+	// ShutdownTimeout is how long a stopping agent waits for the requests under
+	// way. What is cut short is finished by the next start. From 0s to 5m.
+	// Default: 10s.
+	ShutdownTimeout time.Duration `yaml:"shutdownTimeout"`
+}
+
+// Cloud is about OpenStack. Credentials are not here: they come from
+// clouds.yaml or the OS_* environment variables.
+type Cloud struct {
+	// Name is the entry of clouds.yaml to use. Empty: the one that OS_CLOUD
+	// names, or else the OS_* variables themselves.
+	// Default: "".
+	Name string `yaml:"name"`
+	// ConfigFile is the path of clouds.yaml, absolute. Empty: the usual places
+	// (OS_CLIENT_CONFIG_FILE, the working directory, ~/.config/openstack,
+	// /etc/openstack).
+	// Default: "".
+	ConfigFile string `yaml:"configFile"`
+	// Region is the region whose Neutron is used. Empty: the one of the
+	// credentials.
+	// Default: "".
+	Region string `yaml:"region"`
+	// Interface is the kind of endpoint that is called: public, internal or
+	// admin. Empty: the one of the credentials, or else public.
+	// Default: "".
+	Interface string `yaml:"interface"`
+	// CACert is a PEM file of the authorities that sign the cloud's
+	// certificates, an absolute path. Empty: the one of the credentials, or else
+	// the system's.
+	// Default: "".
+	CACert string `yaml:"caCert"`
+	// Insecure switches off the verification of the cloud's certificates.
+	// Default: false.
+	Insecure bool `yaml:"insecure"`
+	// RequestTimeout is how long one request to OpenStack may take. From 1s to 10m.
+	// Default: 60s.
+	RequestTimeout time.Duration `yaml:"requestTimeout"`
+	// MaxConcurrency is the number of requests to OpenStack under way at once.
+	// From 1 to 256.
+	// Default: 8.
+	MaxConcurrency int `yaml:"maxConcurrency"`
+	// CacheTTL is how long a resolved name (a network, a subnet, a security
+	// group) is believed before Neutron is asked again. From 0s, which asks
+	// every time, to 1h.
+	// Default: 30s.
+	CacheTTL time.Duration `yaml:"cacheTTL"`
+}
+
+// Defaults is used for what a network configuration leaves out. All values
+// are Neutron (or Keystone) names or ids.
+type Defaults struct {
+	// Project is the owner of the ports; names are looked for in it. Empty: the
+	// project of the credentials.
+	// Default: "".
+	Project string `yaml:"project"`
+	// Network is the network of the ports. Empty: every network configuration
+	// must name one.
+	// Default: "".
+	Network string `yaml:"network"`
+	// Subnets are subnets of that network; a port gets an address from each.
+	// Empty: Neutron chooses, one for each address family.
+	// Default: none.
+	Subnets []string `yaml:"subnets"`
+	// SecurityGroups are the ports' security groups. Left out: the project's
+	// group "default"; an empty list: no group at all.
+	// Default: none.
+	SecurityGroups []string `yaml:"securityGroups"`
+}
+
+// OVS is about the node's Open vSwitch.
+type OVS struct {
+	// Database is where ovsdb-server listens: unix:PATH or tcp:HOST:PORT.
+	// Default: "unix:/run/openvswitch/db.sock".
+	Database string `yaml:"database"`
+	// ChecksumOffload is the transmit checksum offload of the container's
+	// interface: off, on (as the kernel makes it), or auto, which is off on a
+	// bridge of the userspace datapath (netdev), where TCP fails with it, and on
+	// otherwise.
+	// Default: "auto".
+	ChecksumOffload string `yaml:"checksumOffload"`
+	// Ready is the signal by which an attach knows that the port is wired: ovn
+	// (the local switch says ovn-installed), neutron (the port's status becomes
+	// ACTIVE), or auto, which is ovn where this node is an OVN chassis.
+	// Default: "auto".
+	Ready string `yaml:"ready"`
+}
+
+// Log is about what the agent writes to standard error.
+type Log struct {
+	// Level is the least grave level that is written: debug, info, warn or
+	// error. At debug each attach logs where its time went.
+	// Default: "info".
+	Level string `yaml:"level"`
+	// Format is text (key=value) or json, one record a line.
+	// Default: "text".
+	Format string `yaml:"format"`
+}
+
+// Metrics is about the HTTP endpoint for monitoring.
+type Metrics struct {
+	// Address is the HOST:PORT where /metrics, /healthz and /readyz are served,
+	// without encryption or authentication. Empty: they are not served.
+	// Default: "127.0.0.1:9655".
+	Address string `yaml:"address"`
+}
+
+// Default is the configuration of an empty file.
+func Default() Config {
+	// A machine without a host name leaves Node empty, which Validate reports.
+	host, _ := os.Hostname()
+	return Config{
+		Node:    host,
+		Cluster: "default",
+		Agent: Agent{
+			Socket:          "/run/kuryr/agent.sock",
+			Journal:         "/var/lib/kuryr/agent.db",
+			AttachTimeout:   60 * time.Second,
+			OrphanGrace:     15 * time.Minute,
+			ShutdownTimeout: 10 * time.Second,
+		},
+		Cloud: Cloud{
+			RequestTimeout: 60 * time.Second,
+			MaxConcurrency: 8,
+			CacheTTL:       30 * time.Second,
+		},
+		OVS: OVS{
+			Database:        "unix:/run/openvswitch/db.sock",
+			ChecksumOffload: "auto",
+			Ready:           "auto",
+		},
+		Log:     Log{Level: "info", Format: "text"},
+		Metrics: Metrics{Address: "127.0.0.1:9655"},
+	}
+}
