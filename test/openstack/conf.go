@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+package openstack
+
+import (
+	"bytes"
+	"crypto/rand"
+	"embed"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"text/template"
+)
+
+//go:embed conf
+var confFiles embed.FS
+
+var confTemplates = template.Must(template.ParseFS(confFiles, "conf/*"))
+
+// region is the only one.
+const region = "RegionOne"
+
+// password is every user's. The APIs are reachable from the cloud's own
+// namespaces alone.
+const password = "secret"
+
+// settings are what the templates in conf speak of.
+type settings struct {
+	Dir     string
+	Debug   bool
+	Address string
+	Region  string
+	// Identity, Network and IdentityBase are URLs.
+	Identity, IdentityBase, Network string
+	NetworkPort, LoadBalancerPort   int
+	ProviderGateway                 string
+}
+
+// Database gives SQLAlchemy's URL of a database.
+func (s settings) Database(name string) string {
+	return fmt.Sprintf("mysql+pymysql://root@localhost/%s?unix_socket=%s/run/mysql.sock&charset=utf8", name, s.Dir)
+}
+
+// Service gives the lines by which a service logs in at Keystone.
+func (s settings) Service(user string) string {
+	return strings.Join([]string{
+		"auth_type = password",
+		"auth_url = " + s.Identity,
+		"username = " + user,
+		"password = " + password,
+		"project_name = service",
+		"user_domain_name = Default",
+		"project_domain_name = Default",
+		"region_name = " + s.Region,
+	}, "\n")
+}
+
+// configure writes every configuration file, and the keys when there are none.
+func (c *Cloud) configure() error {
+	e := c.Endpoints()
+	set := settings{
+		Dir: c.dir, Debug: c.rec.Debug, Region: region,
+		Address:  controlAddress.Addr().String(),
+		Identity: e.Identity, IdentityBase: strings.TrimSuffix(e.Identity, "/v3"), Network: e.Network,
+		NetworkPort: portNetwork, LoadBalancerPort: portLoadBalancer,
+		ProviderGateway: ProviderGateway.String(),
+	}
+	entries, err := confFiles.ReadDir("conf")
+	if err != nil {
+		return fmt.Errorf("openstack: configure: %w", err)
+	}
+	for _, f := range entries {
+		var b bytes.Buffer
+		if err := confTemplates.ExecuteTemplate(&b, f.Name(), set); err != nil {
+			return fmt.Errorf("openstack: configure: %w", err)
+		}
+		if err := writeFile(c.etc(f.Name()), b.Bytes()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Cloud) etc(name string) string { return c.path("etc", name) }
+
+// makeKeys makes Keystone's keys, which are 32 random bytes each; `0` is the
+// staged one, `1` the primary.
+func (c *Cloud) makeKeys() error {
+	for _, repository := range []string{"fernet", "credential"} {
+		dir := c.path("db", "keys", repository)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("openstack: make keys: %w", err)
+		}
+		for _, name := range []string{"0", "1"} {
+			path := dir + "/" + name
+			if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+				continue
+			}
+			key := make([]byte, 32)
+			_, _ = rand.Read(key)
+			if err := writeFile(path, []byte(base64.URLEncoding.EncodeToString(key))); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

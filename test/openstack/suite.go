@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+package openstack
+
+import (
+	"context"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// EnvDir names the state directory of the cloud that tests share; not set: DefaultDir().
+const EnvDir = "KURYR_TEST_CLOUD"
+
+// EnvRequire set to 1 makes a test fail that would skip for want of root or
+// packages.
+const EnvRequire = "KURYR_TEST_REQUIRE"
+
+// T is what the package needs of a *testing.T.
+type T interface {
+	Helper()
+	Name() string
+	Logf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Errorf(format string, args ...any)
+	Skipf(format string, args ...any)
+	Cleanup(func())
+	Context() context.Context
+}
+
+// Require skips the test with a reason, or fails it when EnvRequire is set,
+// unless this machine can run a cloud.
+func Require(t T) {
+	t.Helper()
+	without := t.Skipf
+	if os.Getenv(EnvRequire) == "1" {
+		without = t.Fatalf
+	}
+	if os.Geteuid() != 0 {
+		without("needs root, to make network namespaces")
+	}
+	missing, err := MissingPackages(t.Context())
+	if err != nil {
+		without("needs Debian's packages: %v", err)
+	}
+	if len(missing) > 0 {
+		without("needs packages that are not installed: %s", strings.Join(missing, " "))
+	}
+}
+
+var shared struct {
+	sync.Mutex
+	cloud *Cloud
+}
+
+// Shared gives the cloud that all tests of all packages share, and brings it
+// up when it is not. It stays up after the tests. What a test makes there it
+// removes: see NewProject.
+func Shared(t T) *Cloud {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.cloud != nil {
+		return shared.cloud
+	}
+	Require(t)
+	c, err := Up(t.Context(), Options{Dir: os.Getenv(EnvDir), Progress: func(since time.Duration, step string) {
+		t.Logf("%5.1fs %s", since.Seconds(), step)
+	}})
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	// Later steps belong to no test's log.
+	c.progress = func(time.Duration, string) {}
+	shared.cloud = c
+	return c
+}
+
+// deleteWithin is how long a test's end waits until its project is gone.
+const deleteWithin = 2 * time.Minute
+
+// NewProject makes a project for a test, and deletes it with everything in it
+// when the test ends.
+func (c *Cloud) NewProject(t T) *Project {
+	t.Helper()
+	p, err := c.MakeProject(t.Context(), strings.ReplaceAll(t.Name(), "/", "-")+"-"+newUUID()[:8])
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	t.Cleanup(func() {
+		// The test's own context has ended by now.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), deleteWithin)
+		defer cancel()
+		if err := p.Delete(ctx); err != nil {
+			t.Errorf("%v", err)
+		}
+	})
+	return p
+}
