@@ -5,6 +5,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -138,6 +139,9 @@ func TestOnlyARefusalMeansThatNoPortWasMade(t *testing.T) {
 		if !refused(fault.New(c, "x")) {
 			t.Errorf("%s counts as uncertain", c)
 		}
+	}
+	if !refused(fmt.Errorf("%w: %w", ErrNothingMade, fault.New(fault.Unavailable, "x"))) {
+		t.Error("a request that was never sent counts as uncertain")
 	}
 	for _, err := range []error{nil, context.Canceled, fault.New(fault.Unavailable, "x"), fault.New(fault.OverLimit, "x"), fault.New(fault.Internal, "x")} {
 		if refused(err) {

@@ -213,6 +213,9 @@ func (a *Agent) abandon(rec journal.Record, cause error) {
 
 // refused reports whether an order was turned down, so that no port was made.
 func refused(err error) bool {
+	if errors.Is(err, ErrNothingMade) {
+		return true
+	}
 	switch fault.ClassOf(err) {
 	case fault.Invalid, fault.NotFound, fault.Conflict, fault.Quota, fault.Unauthorized:
 		return true

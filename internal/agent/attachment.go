@@ -5,6 +5,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/kuryr-go/kuryr/internal/binder"
@@ -53,6 +54,10 @@ type Attachment struct {
 	Since time.Time `json:"since"`
 }
 
+// ErrNothingMade is in the chain of an Acquire error after which there is
+// certainly no port, whatever the error's class.
+var ErrNothingMade = errors.New("no port was made")
+
 // Order is what the agent asks of its Supply.
 type Order struct {
 	// Attachment is the attachment's UUID. It is written in the call that makes the
@@ -68,8 +73,9 @@ type Order struct {
 // Supply is where ports come from and go back to. Stand-alone it is Neutron,
 // directly; with Kubernetes the road leads to the controller instead.
 type Supply interface {
-	// Acquire gets a port that is bound to this node. When it fails, it may
-	// have made a port all the same: the agent then calls Reclaim.
+	// Acquire gets a port that is bound to this node. After an error of the
+	// classes Unavailable, OverLimit and Internal that is not ErrNothingMade it
+	// may have made a port all the same: the agent then calls Reclaim.
 	Acquire(ctx context.Context, o Order) (lease.Lease, error)
 	// Release gives a port back: one that was made for the order is deleted,
 	// an adopted one restored. A port that is gone is a success.

@@ -37,19 +37,22 @@ func (c *Client) CNI(ctx context.Context, r CNIRequest) (CNIResponse, error) {
 		return CNIResponse{}, fmt.Errorf("agentapi: encode cni request: %w", err)
 	}
 	var answer CNIResponse
-	return answer, c.call(ctx, "POST", PathCNI, body, &answer)
+	err = c.call(ctx, "POST", PathCNI, body, &answer)
+	return answer, err
 }
 
 // Status asks for the operator's view of the agent.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
-	return s, c.call(ctx, "GET", PathStatus, nil, &s)
+	err := c.call(ctx, "GET", PathStatus, nil, &s)
+	return s, err
 }
 
 // Attachments lists what is attached and what is being released.
 func (c *Client) Attachments(ctx context.Context) ([]Attachment, error) {
 	var list []Attachment
-	return list, c.call(ctx, "GET", PathAttachments, nil, &list)
+	err := c.call(ctx, "GET", PathAttachments, nil, &list)
+	return list, err
 }
 
 func (c *Client) call(ctx context.Context, method, path string, body []byte, into any) error {
