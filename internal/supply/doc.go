@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+// Package supply is where the agent's ports come from and go back to. Direct
+// takes them straight from Neutron: the road of a node without Kubernetes.
+//
+// Its promises:
+//
+//   - A port is made in one call that carries everything, who it is for
+//     included: device_owner "compute:kuryr", device_id the attachment, and
+//     cluster, node, sandbox and interface in the description. So a port whose
+//     making nobody saw the end of can be found and given back (Reclaim).
+//   - A port of somebody else is never deleted. One that was asked for by name
+//     is taken over (device_owner "compute:kuryr-adopted", so that no sweep
+//     for Kuryr's ports finds it) and given back as it was; one that is in
+//     use is refused.
+//   - An error of class Invalid, NotFound, Conflict, Quota or Unauthorized
+//     means that no port was made. It names the key of the network
+//     configuration that is at fault, and what would be allowed.
+//   - With names resolved a moment ago, Acquire is a single request.
+//
+// It must not know how a port is wired or which engine asks for it.
+package supply
