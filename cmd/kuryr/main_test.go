@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"text/template"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/kuryr-go/kuryr/internal/agentapi"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"kuryr": main})
+}
+
+// The scripts in testdata/script are transcripts of the command line. Beside
+// testscript's own commands they have
+//
+//	serve PATH FILE   answer GET PATH on $SOCKET with FILE, in which
+//	                  {{ago "3h"}} is the time three hours ago
+//	serve PATH STATUS FILE   the same with another HTTP status
+//	listen            serve what was said
+//	exits STATUS COMMAND…    run a command, which must end with this status
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:   "testdata/script",
+		Setup: setupScript,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve": cmdServe, "listen": cmdListen, "exits": cmdExits,
+		},
+		RequireExplicitExec: true,
+	})
+}
+
+type muxKey struct{}
+
+func setupScript(env *testscript.Env) error {
+	// The socket's path is short whatever the script is called: sun_path ends at 107 bytes.
+	dir, err := os.MkdirTemp("", "kuryr")
+	if err != nil {
+		return err
+	}
+	env.Defer(func() { _ = os.RemoveAll(dir) })
+	env.Setenv("SOCKET", dir+"/agent.sock")
+	// With -race a program that ends well would linger for a second.
+	env.Setenv("GORACE", "atexit_sleep_ms=0")
+	env.Values[muxKey{}] = http.NewServeMux()
+	return nil
+}
+
+func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: serve PATH [STATUS] FILE")
+	}
+	status := "200"
+	if len(args) == 3 {
+		status = args[1]
+	}
+	var code int
+	ts.Check(json.Unmarshal([]byte(status), &code))
+	ago := func(s string) (string, error) {
+		d, err := time.ParseDuration(s)
+		return time.Now().Add(-d).Format(time.RFC3339), err
+	}
+	text, err := template.New("").Funcs(template.FuncMap{"ago": ago}).Parse(ts.ReadFile(args[len(args)-1]))
+	ts.Check(err)
+	var body bytes.Buffer
+	ts.Check(text.Execute(&body, nil))
+	mux := ts.Value(muxKey{}).(*http.ServeMux)
+	mux.HandleFunc("GET "+args[0], func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(code)
+		_, _ = w.Write(body.Bytes())
+	})
+}
+
+func cmdListen(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: listen")
+	}
+	l, err := net.Listen("unix", ts.Getenv("SOCKET"))
+	ts.Check(err)
+	server := &http.Server{Handler: ts.Value(muxKey{}).(*http.ServeMux), ReadHeaderTimeout: time.Minute}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	ts.Defer(func() {
+		_ = server.Close()
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			ts.Fatalf("serve: %v", err)
+		}
+	})
+}
+
+func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS COMMAND [ARGUMENT]...")
+	}
+	status := 0
+	err := ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		status, err = exit.ExitCode(), nil
+	}
+	ts.Check(err)
+	if want := args[0]; strconv.Itoa(status) != want {
+		ts.Fatalf("exit status %d, want %s", status, want)
+	}
+}
+
+func TestNamesFromElsewhereCannotSpeakToTheTerminal(t *testing.T) {
+	row := portsRow(agentapi.Attachment{Network: "a\x1b[31mb\nc", State: "attached"}, false, time.Now())
+	if got := strings.Join(row, "|"); strings.ContainsAny(got, "\x1b\n") {
+		t.Errorf("row %q", got)
+	}
+}
+
+func TestAgesAreToldInTheirLargestUnit(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0s", 0: "0s", 59 * time.Second: "59s", 119 * time.Second: "1m",
+		3*time.Hour + 59*time.Minute: "3h", 49 * time.Hour: "2d",
+	} {
+		if got := age(d); got != want {
+			t.Errorf("age(%v) = %q, want %q", d, got, want)
+		}
+	}
+}
