@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+// Command bench measures Kuryr on a real OpenStack: what ADD and DEL cost and
+// where the time goes, beside the reference plugins bridge and host-local
+// called in the same way in the same run; the programs' sizes; the agent's
+// memory with and without attachments.
+//
+// Its promises: it prints figures and passes no judgement; each is from this
+// run.
+package main
