@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The Kuryr Authors
+
+PREFIX  ?= /usr/local
+CNIDIR  ?= /opt/cni/bin
+DESTDIR ?=
+# How long each fuzz test runs in `make fuzz`.
+FUZZTIME ?= 20s
+
+GO      ?= go
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+COMMIT  := $(shell git rev-parse --verify -q HEAD 2>/dev/null)
+DATE    := $(shell git log -1 --format=%cI 2>/dev/null)
+
+VERSIONPKG := github.com/kuryr-go/kuryr/internal/version
+LDFLAGS    := -s -w -X $(VERSIONPKG).version=$(VERSION) -X $(VERSIONPKG).commit=$(COMMIT) -X $(VERSIONPKG).date=$(DATE)
+
+# The tests that need root say so and are skipped without it. As root, nothing
+# may be skipped: a test whose needs are missing fails.
+REQUIRE := $(if $(filter 0,$(shell id -u)),KURYR_TEST_REQUIRE=1)
+ASROOT  := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$$PATH")
+CLOUD   := $(ASROOT) $(GO) run ./test/openstack/cmd/testcloud
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help build install clean generate test fuzz lint lint-fix vuln setup e2e bench quickstart cloud-up cloud-status cloud-down cloud-wipe
+
+## General
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@printf '\nFirst time here: make quickstart (a real OpenStack and two containers on it), make test.\n'
+
+setup: ## Install the Debian packages that tests and quick start need (sudo where not root)
+	@tools/setup e2e
+	@$(CLOUD) install
+
+## Build
+
+build: ## Build bin/kuryr and bin/kuryr-cni, static and stripped
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+install: build ## Install the programs and the systemd unit (PREFIX, CNIDIR, DESTDIR)
+	install -D -m 755 bin/kuryr $(DESTDIR)$(PREFIX)/bin/kuryr
+	install -D -m 755 bin/kuryr-cni $(DESTDIR)$(CNIDIR)/kuryr-cni
+	install -d $(DESTDIR)/etc/systemd/system
+	sed 's|/usr/local/bin|$(PREFIX)/bin|' deploy/systemd/kuryr-agent.service > $(DESTDIR)/etc/systemd/system/kuryr-agent.service
+
+generate: ## Write the generated files again
+	$(GO) generate ./...
+
+clean: ## Remove what was built
+	rm -rf bin
+
+## Check
+
+test: ## Run what needs no OpenStack: vet, unit tests with the race detector, guard tests
+	@tools/setup test
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./...
+	$(REQUIRE) $(GO) test -race -timeout 15m ./...
+	@printf '\nmake test: passed. Not covered: everything that needs an OpenStack; make e2e does that on a real one.\n'
+	@[ -n '$(REQUIRE)' ] || printf 'Not root: the tests that make network namespaces were skipped (go test -v ./... tells which).\n'
+
+fuzz: ## Run every fuzz test for FUZZTIME (20s)
+	@for package in $$($(GO) list ./...); do \
+	  for name in $$($(GO) test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
+	    echo "$$package $$name"; \
+	    $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x "$$package"; \
+	  done; \
+	done
+
+lint: ## Run golangci-lint as .golangci.yml says (the first time builds it: minutes)
+	$(GO) tool -modfile=tools/go.mod golangci-lint run ./...
+
+lint-fix: ## Let golangci-lint mend what it can
+	$(GO) tool -modfile=tools/go.mod golangci-lint run --fix ./...
+
+vuln: ## Look for known vulnerabilities (needs https://vuln.go.dev)
+	@$(GO) tool -modfile=tools/go.mod govulncheck ./... || { \
+	  status=$$?; \
+	  [ $$status = 3 ] || echo 'make vuln: no verdict. It needs the vulnerability database https://vuln.go.dev, or a copy: GOVULNDB=file:///path.' >&2; \
+	  exit $$status; }
+
+## Real OpenStack
+
+quickstart: setup ## Bring up an OpenStack and show two containers on two nodes reaching each other
+	$(ASROOT) $(GO) run ./test/quickstart
+
+e2e: setup ## Run the end-to-end tests on a real OpenStack, which they bring up
+	$(ASROOT) tools/e2e
+
+bench: setup ## Measure ADD and DEL on a real OpenStack, beside the reference plugins
+	$(ASROOT) $(GO) run ./test/bench
+
+cloud-up: setup ## Bring up the test OpenStack, or what of it does not run
+	$(CLOUD) up
+
+cloud-status: ## Tell whether it runs, and how to reach it
+	@$(CLOUD) status
+
+cloud-down: ## Take it down; its databases stay, for a faster start
+	$(CLOUD) down
+
+cloud-wipe: ## Take it down and delete its databases
+	$(CLOUD) wipe
