@@ -67,7 +67,11 @@ func (a *Agent) attachAgain(ctx context.Context, rec journal.Record, r Request, 
 	}
 	same := rec.NetnsID == nsID && rec.Netns == r.Netns
 	if !sameWish(rec, r) {
-		if alive, err := a.sandboxAlive(ctx, rec); err != nil || alive {
+		alive, err := a.sandboxAlive(ctx, rec)
+		if err != nil {
+			return Attachment{}, false, fmt.Errorf("agent: attach %s again: %w", r.Key, err)
+		}
+		if alive {
 			e := fault.New(fault.Conflict, "%s is attached to port %s with other parameters", r.Key, rec.Lease.PortID)
 			e.Hint = "delete that attachment first"
 			return Attachment{}, false, e
@@ -76,8 +80,12 @@ func (a *Agent) attachAgain(ctx context.Context, rec journal.Record, r Request, 
 			"sandbox", r.Sandbox, "interface", r.Interface, "port", rec.Lease.PortID)
 		return Attachment{}, true, a.end(ctx, rec)
 	}
-	if same && a.binder.Check(ctx, bindRequest(rec), *rec.Bound) == nil {
-		return attachment(rec), false, nil
+	if same {
+		// What is there is answered as it was made, whatever a chained plugin
+		// or the container has changed since: telling that is CHECK's business.
+		if alive, err := a.binder.Alive(ctx, ref(rec)); err != nil || alive {
+			return attachment(rec), false, err
+		}
 	}
 	if err := a.binder.Unbind(ctx, ref(rec)); err != nil {
 		return Attachment{}, false, fmt.Errorf("agent: attach %s again: %w", r.Key, err)

@@ -12,9 +12,20 @@ import (
 	"github.com/kuryr-go/kuryr/internal/binder"
 )
 
-// sweepInterval is the pause between two looks for what nobody told us of: a
-// sandbox that died without a DEL, an interface that the journal does not know.
-const sweepInterval = 30 * time.Second
+// The pause between two looks for what nobody told us of (a sandbox that died
+// without a DEL, an interface that the journal does not know): half the grace
+// time of orphans, within these bounds.
+const (
+	sweepMin = time.Second
+	sweepMax = 30 * time.Second
+)
+
+func sweepInterval(grace time.Duration) time.Duration {
+	if grace == 0 {
+		return sweepMax
+	}
+	return min(max(grace/2, sweepMin), sweepMax)
+}
 
 // orphans remembers since when an attachment's sandbox has been gone.
 type orphans struct {
@@ -45,7 +56,7 @@ func (o *orphans) has(id string) bool {
 }
 
 func (a *Agent) sweepLoop(ctx context.Context) {
-	tick := time.NewTicker(sweepInterval)
+	tick := time.NewTicker(sweepInterval(a.opts.OrphanGrace))
 	defer tick.Stop()
 	for {
 		a.sweepStrays(ctx)
