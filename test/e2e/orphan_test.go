@@ -22,8 +22,10 @@ import (
 func TestASandboxThatDiesWithoutDELIsGivenBackAfterTheGraceTime(t *testing.T) {
 	tn, ctx := tenant(t), within(t, stateTime)
 	must[rig.Network](t)(tn.Network(ctx, "net", "10.71.0.0/24"))
-	agent := newAgent(t, world.agents[0].Node, rig.AgentOptions{Cluster: "orphan",
-		Config: map[string]map[string]any{"agent": {"orphanGrace": "2s"}}})
+	agent := newAgent(t, world.agents[0].Node, rig.AgentOptions{
+		Cluster: "orphan",
+		Config:  map[string]map[string]any{"agent": {"orphanGrace": "2s"}},
+	})
 	conf := agent.Conf("net", map[string]any{"project": tn.Project})
 	alive, dead := attach(t, agent, conf), sandbox(t)
 	must[[]byte](t)(agent.Add(ctx, dead, "eth0", conf))
@@ -49,8 +51,10 @@ func TestWithTheJournalLostContainersRunOnAndNothingStaysBehind(t *testing.T) {
 	tn, ctx := tenant(t), within(t, stateTime)
 	must[rig.Network](t)(tn.Network(ctx, "net", "10.72.0.0/24"))
 	open := must[string](t)(tn.OpenGroup(ctx, "open"))
-	agent := newAgent(t, world.agents[0].Node, rig.AgentOptions{Cluster: "lost",
-		Config: map[string]map[string]any{"agent": {"orphanGrace": "2s"}}})
+	agent := newAgent(t, world.agents[0].Node, rig.AgentOptions{
+		Cluster: "lost",
+		Config:  map[string]map[string]any{"agent": {"orphanGrace": "2s"}},
+	})
 	conf := agent.Conf("net", map[string]any{"project": tn.Project, "securityGroups": []string{open}})
 	s := sandbox(t)
 	out := must[[]byte](t)(agent.Add(ctx, s, "eth0", conf))
