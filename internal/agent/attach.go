@@ -173,7 +173,9 @@ func (a *Agent) acquire(ctx context.Context, rec *journal.Record) error {
 		rec.Lease = &l
 		return nil
 	}
+	done := a.releases.giveWay()
 	err := a.step(ctx, "supply acquire", get)
+	done()
 	if fault.Is(err, fault.Quota) && a.releases.drain(ctx) {
 		err = a.step(ctx, "supply acquire again", get)
 	}

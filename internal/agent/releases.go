@@ -14,11 +14,15 @@ import (
 	"github.com/kuryr-go/kuryr/internal/fault"
 )
 
-// What a release costs the cloud: at most releaseWorkers are tried at once,
-// and one that failed waits from retryMin, doubled each time, to retryMax.
+// What a release costs the cloud: at most releaseWorkers are tried at once, and
+// one alone while a container waits for its port, because the cloud serves
+// both with the same hands. One that failed waits from retryMin, doubled each
+// time, to retryMax; one that only looks whether a lost answer's port has
+// appeared begins with lookMin.
 const (
 	releaseWorkers = 4
 	retryMin       = 500 * time.Millisecond
+	lookMin        = 2 * time.Second
 	retryMax       = 30 * time.Second
 )
 
@@ -34,6 +38,7 @@ type releases struct {
 	mu      sync.Mutex
 	jobs    map[string]*release // by attachment id; guarded by mu
 	running int                 // guarded by mu
+	waiting int                 // containers that wait for a port; guarded by mu
 }
 
 // release is one entry; all fields are guarded by releases.mu.
@@ -91,7 +96,7 @@ func (s *releases) startDue(ctx context.Context) time.Duration {
 	defer s.mu.Unlock()
 	wait := retryMax
 	for _, j := range s.jobs {
-		if j.running || s.running == releaseWorkers {
+		if j.running || s.running >= s.workersNow() {
 			continue
 		}
 		if d := time.Until(j.next); d > 0 {
@@ -103,6 +108,28 @@ func (s *releases) startDue(ctx context.Context) time.Duration {
 		s.workers.Go(func() { s.try(ctx, j) })
 	}
 	return wait
+}
+
+// workersNow is how many releases may be tried at once. s.mu is held.
+func (s *releases) workersNow() int {
+	if s.waiting > 0 {
+		return 1
+	}
+	return releaseWorkers
+}
+
+// giveWay holds releases back while a container waits for its port, until the
+// returned function is called.
+func (s *releases) giveWay() (done func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting++
+	return func() {
+		s.mu.Lock()
+		s.waiting--
+		s.mu.Unlock()
+		s.kick()
+	}
 }
 
 func (s *releases) try(ctx context.Context, j *release) {
@@ -130,7 +157,11 @@ func (s *releases) try(ctx context.Context, j *release) {
 
 // delay is the pause after the given number of failed tries.
 func delay(tries int, err error) time.Duration {
-	d := retryMin << min(tries, 10)
+	first := retryMin
+	if errors.Is(err, errUncertain) {
+		first = lookMin
+	}
+	d := first << min(tries, 10)
 	if e, ok := fault.As(err); ok {
 		d = max(d, e.RetryAfter)
 	}
@@ -193,9 +224,9 @@ func (s *releases) len() int {
 	return len(s.jobs)
 }
 
-// waiting says what the release of an attachment waits for; empty when it is
+// waitsFor says what the release of an attachment waits for; empty when it is
 // on its way, or unknown.
-func (s *releases) waiting(id string) string {
+func (s *releases) waitsFor(id string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	j := s.jobs[id]

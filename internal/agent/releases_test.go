@@ -94,8 +94,8 @@ func TestAReleaseIsRepeatedWithGrowingPausesUntilTheCloudIsBack(t *testing.T) {
 		if len(calls) < 20 || len(calls) > 30 {
 			t.Errorf("%d tries in 10 minutes", len(calls))
 		}
-		if s.waiting("a") != "down" {
-			t.Errorf("waiting says %q", s.waiting("a"))
+		if s.waitsFor("a") != "down" {
+			t.Errorf("waiting says %q", s.waitsFor("a"))
 		}
 		if c.unbound[0] || !c.unbound[1] {
 			t.Errorf("the node's side was done in the first try, and is asked for again: %v", c.unbound[:2])
@@ -113,6 +113,9 @@ func TestTheCloudIsObeyedWhenItSaysHowLongToWait(t *testing.T) {
 	if d := delay(0, &fault.Error{Class: fault.OverLimit, RetryAfter: 7 * time.Second}); d != 7*time.Second {
 		t.Errorf("delay %v, want 7s", d)
 	}
+	if d := delay(0, errUncertain); d != lookMin {
+		t.Errorf("delay of a mere look: %v", d)
+	}
 	if d := delay(60, errors.New("x")); d != retryMax {
 		t.Errorf("delay after 60 tries: %v", d)
 	}
@@ -128,6 +131,27 @@ func TestOnlySoManyReleasesRunAtOnceAndAllGetTheirTurn(t *testing.T) {
 		synctest.Wait()
 		if c.most != releaseWorkers || s.len() != 0 {
 			t.Errorf("most at once %d, left %d", c.most, s.len())
+		}
+	})
+}
+
+func TestReleasesGiveWayToAContainerThatWaits(t *testing.T) {
+	scheduled(t, func(t *testing.T, s *releases, c *cloud) {
+		c.takes = time.Second
+		served := s.giveWay()
+		for i := range 40 {
+			s.add(rec(string(rune('A'+i))), true)
+		}
+		time.Sleep(5500 * time.Millisecond)
+		synctest.Wait()
+		if c.most != 1 || s.len() != 35 {
+			t.Errorf("while one waits: most at once %d, left %d; want 1 and 35", c.most, s.len())
+		}
+		served()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if c.most != releaseWorkers || s.len() != 0 {
+			t.Errorf("afterwards: most at once %d, left %d", c.most, s.len())
 		}
 	})
 }

@@ -131,7 +131,7 @@ func (a *Agent) Attachments() ([]agentapi.Attachment, error) {
 	list := make([]agentapi.Attachment, 0, len(records))
 	for _, r := range records {
 		row := row(r)
-		row.Waiting = a.releases.waiting(r.ID)
+		row.Waiting = a.releases.waitsFor(r.ID)
 		if r.State == journal.Attached && a.orphans.has(r.ID) {
 			row.State = "orphaned"
 		}

@@ -134,7 +134,9 @@ func (a *Agent) sweepStrays(ctx context.Context) {
 	}
 	var inUse []binder.Ref
 	for _, m := range marked {
-		if known[m.Attachment] {
+		// A device that tells no attachment is of a bind that was cut short; its
+		// record names it by the port, and undoes it.
+		if m.Attachment == "" || known[m.Attachment] {
 			continue
 		}
 		if alive, err := a.binder.Alive(ctx, m); err != nil || alive {

@@ -7,9 +7,11 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -25,20 +27,24 @@ import (
 )
 
 // What the storm does: pairs of ADD and DEL by some workers, and a kill -9 of
-// the agent after a random time, again and again.
+// the agent after a random time, again and again. The longest time lets each
+// worker through with a pair or more; the shortest ends the agent in the
+// middle of everything.
 const (
 	stormPairs   = 200
-	stormWorkers = 6
+	stormWorkers = 3
 	stormKept    = 5
-	killAfterMax = 1500 * time.Millisecond
+	killAfterMax = 4 * time.Second
 )
 
 // storm is a run of ADDs and DELs against an agent that keeps dying.
 type storm struct {
 	agent *rig.Agent
 	conf  rig.Conf
-	pairs atomic.Int64
-	kills int
+	// pairs counts what was begun; added the ADDs that succeeded, and cut those
+	// that a kill cut off.
+	pairs, added, cut atomic.Int64
+	kills             int
 
 	mu    sync.Mutex
 	inUse map[string]string // sandbox by address; guarded by mu
@@ -51,7 +57,7 @@ func TestNothingLeaksWhenTheAgentIsKilledAtAnyMoment(t *testing.T) {
 	must[rig.Network](t)(tn.Network(ctx, "storm", "10.40.0.0/22"))
 	open := must[string](t)(tn.OpenGroup(ctx, "open"))
 	node := world.agents[1].Node
-	agent := newAgent(t, node, rig.AgentOptions{Cluster: "storm", Config: map[string]map[string]any{"cloud": {"requestTimeout": "15s"}}})
+	agent := newAgent(t, node, rig.AgentOptions{Cluster: fmt.Sprintf("storm-%d", os.Getpid()), Config: map[string]map[string]any{"cloud": {"requestTimeout": "15s"}}})
 	st := &storm{
 		agent: agent, inUse: map[string]string{},
 		conf: agent.Conf("storm", map[string]any{"project": tn.Project, "securityGroups": []string{open}, "name": "storm"}),
@@ -65,7 +71,10 @@ func TestNothingLeaksWhenTheAgentIsKilledAtAnyMoment(t *testing.T) {
 	}
 	st.run(ctx, t)
 	ok(t, agent.Settled(within(t, stateTime)))
-	t.Logf("%d pairs, %d kills", stormPairs, st.kills)
+	t.Logf("%d pairs of ADD and DEL, %d kills: %d ADDs succeeded, %d were cut off", stormPairs, st.kills, st.added.Load(), st.cut.Load())
+	if st.added.Load() == 0 || st.cut.Load() == 0 {
+		t.Error("the kills came at moments of one kind alone")
+	}
 
 	want := map[string]bool{}
 	for _, at := range kept {
@@ -183,6 +192,13 @@ func (st *storm) pair(ctx context.Context, t *testing.T) {
 		addr, _, _ := net.ParseCIDR(result(t, out).IPs[0].Address.String())
 		ip = addr.String()
 		st.use(t, ip, s.ID)
+		st.added.Add(1)
+	} else {
+		st.cut.Add(1)
+		// The agent is away, or went away: all else is a failure.
+		if code(err) != 11 {
+			t.Errorf("ADD: %v", err)
+		}
 	}
 	// An address is free for others from the moment DEL is called.
 	st.leave(ip)

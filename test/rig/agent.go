@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -105,6 +106,8 @@ func (a *Agent) ConfigFile() string { return filepath.Join(a.Dir, "agent.yaml") 
 // LogFile is what the agent wrote, over all its lives.
 func (a *Agent) LogFile() string { return filepath.Join(a.Dir, "agent.log") }
 
+func (a *Agent) pidFile() string { return filepath.Join(a.Dir, pidName) }
+
 // Start starts the process and waits until it serves.
 func (a *Agent) Start(ctx context.Context) error {
 	log, err := os.OpenFile(a.LogFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -119,6 +122,9 @@ func (a *Agent) Start(ctx context.Context) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := a.Node.Netns().Start(cmd); err != nil {
 		return fmt.Errorf("rig: start agent: %w", err)
+	}
+	if err := os.WriteFile(a.pidFile(), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600); err != nil {
+		return errors.Join(fmt.Errorf("rig: %w", err), cmd.Process.Kill())
 	}
 	done := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(done) }()

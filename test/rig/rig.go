@@ -36,12 +36,15 @@ type Options struct {
 
 // New builds the programs and brings up the cloud, or uses the one that is up.
 func New(ctx context.Context, o Options) (*Rig, error) {
+	if err := sweep(); err != nil {
+		return nil, err
+	}
 	cloud, err := openstack.Up(ctx, o.Options)
 	if err != nil {
 		return nil, fmt.Errorf("rig: %w", err)
 	}
 	// A socket's path has 107 bytes at most: the folder is made where paths are short.
-	dir, err := os.MkdirTemp("/tmp", "rig-")
+	dir, err := os.MkdirTemp("/tmp", fmt.Sprintf("%s%d-", dirPrefix, os.Getpid()))
 	if err != nil {
 		return nil, fmt.Errorf("rig: %w", err)
 	}

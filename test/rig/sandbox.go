@@ -12,19 +12,17 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
-	"golang.org/x/sys/unix"
 
 	"github.com/kuryr-go/kuryr/test/openstack"
 )
 
-// sandboxPrefix begins the names of the rig's sandboxes.
+// sandboxPrefix begins the names of the rig's sandboxes; the process id follows.
 const sandboxPrefix = "ks-"
 
 // Sandbox is a network namespace as an engine makes one for a container.
@@ -38,7 +36,7 @@ type Sandbox struct {
 // NewSandbox makes a namespace with its loopback up.
 func NewSandbox() (*Sandbox, error) {
 	id := strings.ToLower(rand.Text())
-	s := &Sandbox{ID: id, Netns: openstack.Netns{Name: sandboxPrefix + id[:10]}}
+	s := &Sandbox{ID: id, Netns: openstack.Netns{Name: fmt.Sprintf("%s%d-%s", sandboxPrefix, os.Getpid(), id[:10])}}
 	made := make(chan error)
 	go func() {
 		// The thread has another namespace now and dies with the goroutine.
@@ -68,20 +66,6 @@ func makeNetns(name string) error {
 func (s *Sandbox) Close() error {
 	if err := netns.DeleteNamed(s.Name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("rig: remove sandbox %s: %w", s.Name, err)
-	}
-	return nil
-}
-
-// RemoveSandboxes removes what earlier runs left.
-func RemoveSandboxes() error {
-	left, err := filepath.Glob("/run/netns/" + sandboxPrefix + "*")
-	if err != nil {
-		return fmt.Errorf("rig: %w", err)
-	}
-	for _, path := range left {
-		if err := netns.DeleteNamed(filepath.Base(path)); err != nil && !errors.Is(err, unix.EINVAL) {
-			return fmt.Errorf("rig: remove %s: %w", path, err)
-		}
 	}
 	return nil
 }
