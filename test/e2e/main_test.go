@@ -52,13 +52,10 @@ func TestMain(m *testing.M) {
 }
 
 func setUp(ctx context.Context) (err error) {
-	world.Rig, err = rig.New(ctx, rig.Options{Race: true, Options: openstack.Options{
-		// Another place and name, to run beside a developer's own cloud.
-		Dir:      os.Getenv("KURYR_TEST_DIR"),
-		Prefix:   os.Getenv("KURYR_TEST_PREFIX"),
-		Nodes:    2,
-		Progress: func(since time.Duration, step string) { fmt.Printf("%7.1fs  %s\n", since.Seconds(), step) },
-	}})
+	shared := openstack.SharedOptions()
+	shared.Nodes = 2
+	shared.Progress = func(since time.Duration, step string) { fmt.Printf("%7.1fs  %s\n", since.Seconds(), step) }
+	world.Rig, err = rig.New(ctx, rig.Options{Race: true, Options: shared})
 	if err != nil {
 		return err
 	}

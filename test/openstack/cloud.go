@@ -58,7 +58,7 @@ func Up(ctx context.Context, opts Options) (*Cloud, error) {
 	if os.Geteuid() != 0 {
 		return nil, fault.New(fault.Unauthorized, "openstack: bring up %s: only root can make network namespaces", opts.Dir)
 	}
-	c := open(opts.Dir, record{Prefix: opts.Prefix})
+	c := open(opts.Dir, record{Prefix: opts.Prefix, Embedded: opts.Embedded})
 	// Before anything is written: a refusal shall leave nothing.
 	if err := c.mayOwn(); err != nil {
 		return nil, err
@@ -106,6 +106,11 @@ func (c *Cloud) up(ctx context.Context, opts Options) error {
 	if err := c.adopt(opts); err != nil {
 		return err
 	}
+	if c.rec.Embedded {
+		if err := c.provide(ctx, opts.Program); err != nil {
+			return err
+		}
+	}
 	if c.isUp(ctx) {
 		c.step("already up")
 		return nil
@@ -133,7 +138,7 @@ func (c *Cloud) adopt(opts Options) error {
 	if err != nil {
 		return err
 	}
-	rec.Prefix, rec.Debug = opts.Prefix, rec.Debug || opts.Debug
+	rec.Prefix, rec.Embedded, rec.Debug = opts.Prefix, opts.Embedded, rec.Debug || opts.Debug
 	for n := 1; len(rec.Nodes) < opts.Nodes; n++ {
 		if !slices.Contains(rec.Nodes, n) {
 			rec.Nodes = append(rec.Nodes, n)
@@ -173,7 +178,7 @@ func (c *Cloud) isUp(ctx context.Context) bool {
 
 // prepare makes what the services stand on.
 func (c *Cloud) prepare(ctx context.Context) error {
-	missing, err := MissingPackages(ctx)
+	missing, err := MissingPackages(ctx, c.rec.Embedded)
 	if err != nil {
 		return err
 	}
@@ -199,6 +204,9 @@ func (c *Cloud) prepare(ctx context.Context) error {
 
 // startBackends starts what the APIs need: OVN's databases and MariaDB with its contents.
 func (c *Cloud) startBackends(ctx context.Context) error {
+	if c.rec.Embedded {
+		return c.startCentral(ctx)
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.startCentral(ctx) })
 	g.Go(func() error {
@@ -232,7 +240,7 @@ func (c *Cloud) startRest(ctx context.Context) error {
 
 func (c *Cloud) startAPIs(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
-	for _, s := range []service{c.keystone(), c.neutron(), c.octaviaAgent(), c.octaviaAPI()} {
+	for _, s := range c.apis() {
 		g.Go(func() error {
 			if err := c.start(gctx, s); err != nil {
 				return err
@@ -258,6 +266,9 @@ func (c *Cloud) Dir() string { return c.dir }
 
 // Prefix begins the names of the cloud's namespaces.
 func (c *Cloud) Prefix() string { return c.rec.Prefix }
+
+// Embedded tells whether the APIs are those of Kuryr's embedded OpenStack.
+func (c *Cloud) Embedded() bool { return c.rec.Embedded }
 
 // Control is the control plane's namespace, from which everything is reached.
 func (c *Cloud) Control() Netns { return Netns{c.rec.Prefix + "-ctl"} }

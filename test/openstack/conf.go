@@ -37,6 +37,7 @@ type settings struct {
 	Identity, IdentityBase, Network string
 	NetworkPort, LoadBalancerPort   int
 	ProviderGateway                 string
+	Physnet, Password, RoleKuryr    string
 }
 
 // Database gives SQLAlchemy's URL of a database.
@@ -58,7 +59,7 @@ func (s settings) Service(user string) string {
 	}, "\n")
 }
 
-// configure writes every configuration file, and the keys when there are none.
+// configure writes the flavour's configuration files.
 func (c *Cloud) configure() error {
 	e := c.Endpoints()
 	set := settings{
@@ -66,18 +67,17 @@ func (c *Cloud) configure() error {
 		Address:  controlAddress.Addr().String(),
 		Identity: e.Identity, IdentityBase: strings.TrimSuffix(e.Identity, "/v3"), Network: e.Network,
 		NetworkPort: portNetwork, LoadBalancerPort: portLoadBalancer,
-		ProviderGateway: ProviderGateway.String(),
+		ProviderGateway: ProviderGateway.String(), Physnet: Physnet, Password: password, RoleKuryr: RoleKuryr,
 	}
-	entries, err := confFiles.ReadDir("conf")
-	if err != nil {
-		return fmt.Errorf("openstack: configure: %w", err)
-	}
-	for _, f := range entries {
+	for _, t := range confTemplates.Templates() {
+		if (t.Name() == embeddedSeed) != c.rec.Embedded {
+			continue
+		}
 		var b bytes.Buffer
-		if err := confTemplates.ExecuteTemplate(&b, f.Name(), set); err != nil {
+		if err := t.Execute(&b, set); err != nil {
 			return fmt.Errorf("openstack: configure: %w", err)
 		}
-		if err := writeFile(c.etc(f.Name()), b.Bytes()); err != nil {
+		if err := writeFile(c.etc(t.Name()), b.Bytes()); err != nil {
 			return err
 		}
 	}

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Kuryr Authors
 
-// Package openstack is a real OpenStack for tests: Keystone, Neutron (ML2/OVN)
-// and Octavia (OVN provider) with MariaDB, OVN's central databases and two or
-// more hypervisors with Open vSwitch, from Debian 12's packages (OpenStack
-// Zed), as plain processes and without systemd.
+// Package openstack is an OpenStack for tests: Keystone, Neutron (ML2/OVN)
+// and Octavia (OVN provider) with OVN's central databases and two or more
+// hypervisors with Open vSwitch, as plain processes and without systemd. It
+// comes in two flavours:
+//
+//   - the real one: Debian 12's packages (OpenStack Zed) and MariaDB;
+//   - the embedded one (Options.Embedded): the three APIs are one process,
+//     `kuryr cloud`, on the same addresses, over the same OVN and hypervisors.
+//
+// Who uses the package need not know which it is.
 //
 // # Where everything is
 //
@@ -39,8 +45,8 @@
 //
 // # What it must not know
 //
-// Kuryr. The package provides a cloud and hosts on it; what is tested there
-// is the business of the suites.
+// Kuryr, beyond how the embedded cloud is started. The package provides a
+// cloud and hosts on it; what is tested there is the business of the suites.
 //
 // # Be aware
 //
@@ -48,6 +54,7 @@
 //     netdev), since no kernel module may be there. It does not compute
 //     checksums: an interface that sends into it must have TX checksum offload
 //     off, or every TCP connection fails while ping works. BootVM does so.
+//   - An embedded cloud is one process: StopNeutron stops Keystone and Octavia too.
 //   - Debian 12's Neutron reads Chassis:external_ids, its OVN writes
 //     other_config: without the keys that a node's start copies there, flat
 //     networks and gateways do not bind.

@@ -78,7 +78,7 @@ func (c *Cloud) forgetGuests() error {
 // stopServices stops the APIs and the hypervisors at once, then what they stand on.
 func (c *Cloud) stopServices(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
-	for _, s := range []service{c.keystone(), c.neutron(), c.octaviaAgent(), c.octaviaAPI(), c.northd()} {
+	for _, s := range append(c.apis(), c.northd()) {
 		g.Go(func() error { return c.procs.stop(gctx, s.name, s.grace) })
 	}
 	for _, n := range c.Nodes() {
@@ -88,7 +88,7 @@ func (c *Cloud) stopServices(ctx context.Context) error {
 		return err
 	}
 	g, gctx = errgroup.WithContext(ctx)
-	for _, s := range []service{c.ovnDatabase("nb"), c.ovnDatabase("sb"), c.mariadb()} {
+	for _, s := range c.databases() {
 		g.Go(func() error { return c.procs.stop(gctx, s.name, s.grace) })
 	}
 	return g.Wait()
@@ -210,7 +210,7 @@ func (c *Cloud) Wipe(ctx context.Context) error {
 	if err := c.Down(ctx); err != nil {
 		return err
 	}
-	names := []string{"etc", "run", "logs", "db", "db.new", "state", "vms", "clouds.yaml", "lock"}
+	names := []string{"bin", "etc", "run", "logs", "db", "db.new", "state", "vms", "clouds.yaml", "lock"}
 	for _, n := range c.Nodes() {
 		names = append(names, n.Name)
 	}

@@ -274,10 +274,10 @@ func fail(t *testing.T, err error) {
 
 // TestKilledCloudsComeBackAndDownLeavesNothing has a cloud of its own, since it ends it.
 func TestKilledCloudsComeBackAndDownLeavesNothing(t *testing.T) {
-	openstack.Require(t)
+	openstack.Require(t, openstack.SharedOptions().Embedded)
 	dir, err := os.MkdirTemp("", "kt") //nolint:usetesting // t.TempDir is too long for the sockets
 	fail(t, err)
-	opts := openstack.Options{Dir: dir, Prefix: "ktdown", Nodes: 1, Progress: func(since time.Duration, step string) {
+	opts := openstack.Options{Dir: dir, Prefix: "ktdown", Embedded: openstack.Shared(t).Embedded(), Nodes: 1, Progress: func(since time.Duration, step string) {
 		t.Logf("%5.1fs %s", since.Seconds(), step)
 	}}
 	c, err := openstack.Up(t.Context(), opts)

@@ -199,12 +199,15 @@ func (n *Node) hasLink(name string) error {
 	return err
 }
 
-// enrol waits for the chassis's record and copies into it what Neutron looks
-// for at the place of older versions of OVN: without the mapping, flat and
-// vlan ports do not bind; without the option, no gateway is put here.
+// enrol waits for the chassis's record and copies into it what Debian's
+// Neutron looks for at the place of older versions of OVN: without the mapping,
+// flat and vlan ports do not bind; without the option, no gateway is put here.
 func (n *Node) enrol(ctx context.Context) error {
 	if _, err := n.cloud.sbctl(ctx, "wait-until", "Chassis", n.Name, "name="+n.Name); err != nil {
 		return err
+	}
+	if n.cloud.rec.Embedded {
+		return nil
 	}
 	_, err := n.cloud.sbctl(ctx, "set", "Chassis", n.Name,
 		"external_ids:ovn-bridge-mappings="+Physnet+":br-ex",

@@ -41,18 +41,29 @@ func TestOptionsComeFromTheDirectoryBeforeTheDefaults(t *testing.T) {
 	if fresh.Prefix != DefaultPrefix || fresh.Nodes != DefaultNodes {
 		t.Errorf("a new directory gets prefix %q and %d nodes", fresh.Prefix, fresh.Nodes)
 	}
-	if err := (record{Prefix: "abc", Nodes: []int{1, 2, 5}}).write(dir); err != nil {
+	if err := (record{Prefix: "abc", Embedded: true, Nodes: []int{1, 2, 5}}).write(dir); err != nil {
 		t.Fatal(err)
 	}
 	again, err := Options{Dir: dir}.complete()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again.Prefix != "abc" || again.Nodes != 3 {
-		t.Errorf("a directory of prefix abc with 3 nodes gets prefix %q and %d nodes", again.Prefix, again.Nodes)
+	if again.Prefix != "abc" || again.Nodes != 3 || !again.Embedded {
+		t.Errorf("an embedded cloud of prefix abc with 3 nodes becomes one of prefix %q with %d nodes, embedded: %v", again.Prefix, again.Nodes, again.Embedded)
 	}
 	if _, err := (Options{Dir: dir, Prefix: "xyz"}).complete(); !fault.Is(err, fault.Invalid) {
 		t.Errorf("another prefix for the same directory: %v", err)
+	}
+}
+
+func TestADirectoryKeepsItsFlavour(t *testing.T) {
+	dir := shortDir(t)
+	if err := (record{Prefix: "abc", Nodes: []int{1}}).write(dir); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Options{Dir: dir, Embedded: true}.complete()
+	if f, ok := fault.As(err); !ok || f.Field != "embedded" {
+		t.Errorf("an embedded cloud in the directory of a real one: %v", err)
 	}
 }
 
@@ -73,16 +84,20 @@ func TestCloudsBelowRunAreRefused(t *testing.T) {
 }
 
 func TestConfigurationKnowsEveryPlaceholder(t *testing.T) {
-	c := open(shortDir(t), record{Prefix: "kt"})
-	if err := os.MkdirAll(c.path("etc"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.configure(); err != nil {
-		t.Fatal(err)
-	}
-	files, err := filepath.Glob(c.path("etc", "*"))
-	if err != nil || len(files) != 6 {
-		t.Fatalf("got %v, %v", files, err)
+	var files []string
+	for embedded, want := range map[bool]int{false: 6, true: 1} {
+		c := open(shortDir(t), record{Prefix: "kt", Embedded: embedded})
+		if err := os.MkdirAll(c.path("etc"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.configure(); err != nil {
+			t.Fatal(err)
+		}
+		written, err := filepath.Glob(c.path("etc", "*"))
+		if err != nil || len(written) != want {
+			t.Fatalf("got %v, %v", written, err)
+		}
+		files = append(files, written...)
 	}
 	for _, f := range files {
 		b, err := os.ReadFile(f)

@@ -15,8 +15,10 @@ import (
 
 // Defaults of Options.
 const (
-	// DefaultPrefix begins the names of the cloud's network namespaces.
-	DefaultPrefix = "kt"
+	// DefaultPrefix begins the names of the cloud's network namespaces,
+	// EmbeddedPrefix those of an embedded one.
+	DefaultPrefix  = "kt"
+	EmbeddedPrefix = "ke"
 	// DefaultNodes is the number of hypervisors.
 	DefaultNodes = 2
 )
@@ -30,13 +32,20 @@ const maxDir = 70
 
 // Options say what Up brings up.
 type Options struct {
-	// Dir holds the cloud's state; empty: DefaultDir(). At most 70 bytes, and
-	// not below /run, which Octavia's processes get a private one of.
+	// Dir holds the cloud's state; empty: DefaultDir(), or EmbeddedDir(). At
+	// most 70 bytes, and not below /run, which Octavia's processes get a private
+	// one of.
 	Dir string
 	// Prefix begins the names of the network namespaces: one to eight lower
-	// case letters and digits; empty: "kt", or what Dir was made with. Two
-	// clouds need different ones.
+	// case letters and digits; empty: "kt", "ke" for an embedded cloud, or what
+	// Dir was made with. Two clouds need different ones.
 	Prefix string
+	// Embedded runs Kuryr's embedded OpenStack instead of the distribution's
+	// services. A directory keeps the flavour that it was made with.
+	Embedded bool
+	// Program is the kuryr program of an embedded cloud; empty: it is built from
+	// the module that the working directory is in.
+	Program string
 	// Nodes is how many hypervisors run at least; zero: two, or as many as
 	// Dir has. Up never removes one.
 	Nodes int
@@ -51,12 +60,17 @@ type Options struct {
 
 // DefaultDir gives kuryr-test/openstack below $XDG_CACHE_HOME, or below
 // /var/cache when that is not set.
-func DefaultDir() string {
+func DefaultDir() string { return cacheDir("openstack") }
+
+// EmbeddedDir gives kuryr-test/embedded at the same place.
+func EmbeddedDir() string { return cacheDir("embedded") }
+
+func cacheDir(name string) string {
 	base := os.Getenv("XDG_CACHE_HOME")
 	if !filepath.IsAbs(base) {
 		base = "/var/cache"
 	}
-	return filepath.Join(base, "kuryr-test", "openstack")
+	return filepath.Join(base, "kuryr-test", name)
 }
 
 var prefixForm = regexp.MustCompile(`^[a-z][a-z0-9]{0,7}$`)
@@ -64,6 +78,9 @@ var prefixForm = regexp.MustCompile(`^[a-z][a-z0-9]{0,7}$`)
 // complete fills what is empty from what the directory was made with, then
 // from the defaults, and checks the result.
 func (o Options) complete() (Options, error) {
+	if o.Dir == "" && o.Embedded {
+		o.Dir = EmbeddedDir()
+	}
 	dir, err := cleanDir(o.Dir)
 	if err != nil {
 		return o, err
@@ -73,11 +90,14 @@ func (o Options) complete() (Options, error) {
 	if err != nil && !os.IsNotExist(err) {
 		return o, err
 	}
+	if !o.Embedded {
+		o.Embedded = before.Embedded
+	}
 	if o.Prefix == "" {
 		o.Prefix = before.Prefix
 	}
 	if o.Prefix == "" {
-		o.Prefix = DefaultPrefix
+		o.Prefix = defaultPrefix(o.Embedded)
 	}
 	if o.Nodes == 0 {
 		o.Nodes = len(before.Nodes)
@@ -88,8 +108,17 @@ func (o Options) complete() (Options, error) {
 	return o, o.check(before)
 }
 
+func defaultPrefix(embedded bool) string {
+	if embedded {
+		return EmbeddedPrefix
+	}
+	return DefaultPrefix
+}
+
 func (o Options) check(before record) error {
 	switch {
+	case before.Prefix != "" && before.Embedded != o.Embedded:
+		return fault.InvalidField("embedded", "%s was made with a real OpenStack; wipe it first", o.Dir)
 	case !prefixForm.MatchString(o.Prefix):
 		return fault.InvalidField("prefix", "%q is not one to eight lower case letters and digits", o.Prefix)
 	case before.Prefix != "" && before.Prefix != o.Prefix:

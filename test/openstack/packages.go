@@ -10,20 +10,33 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
-// packages of Debian 12 that the cloud and the tests on it need.
-var packages = []string{
+// switchPackages are what every cloud needs.
+var switchPackages = []string{"openvswitch-switch", "ovn-central", "ovn-host"}
+
+// servicePackages are what the real OpenStack and the tests on it need beside,
+// of Debian 12.
+var servicePackages = []string{
 	"keystone", "neutron-server", "octavia-api", "octavia-driver-agent", "python3-ovn-octavia-provider",
-	"ovn-central", "ovn-host", "openvswitch-switch",
 	"mariadb-server", "python3-pymysql", "uwsgi-core", "uwsgi-plugin-python3",
 	"python3-openstackclient", "python3-octaviaclient",
 	"iputils-ping", "netcat-openbsd", "iproute2", "ethtool", "tcpdump", "busybox-static",
 }
 
+// Packages gives the names of the packages that a cloud needs.
+func Packages(embedded bool) []string {
+	if embedded {
+		return slices.Clone(switchPackages)
+	}
+	return slices.Concat(switchPackages, servicePackages)
+}
+
 // MissingPackages gives the packages that are not installed.
-func MissingPackages(ctx context.Context) ([]string, error) {
+func MissingPackages(ctx context.Context, embedded bool) ([]string, error) {
+	packages := Packages(embedded)
 	cmd := exec.CommandContext(ctx, program("dpkg-query"),
 		append([]string{"-W", "-f", "${Package} ${db:Status-Status}\n"}, packages...)...)
 	cmd.Env = environment()
@@ -54,8 +67,8 @@ const policyFile = "/usr/sbin/policy-rc.d"
 // Install installs the packages that are missing, as Debian's apt is set up,
 // and writes apt's output to log. No service is started, nothing is asked, no
 // configuration file is replaced.
-func Install(ctx context.Context, log io.Writer) error {
-	missing, err := MissingPackages(ctx)
+func Install(ctx context.Context, embedded bool, log io.Writer) error {
+	missing, err := MissingPackages(ctx, embedded)
 	if err != nil || len(missing) == 0 {
 		return err
 	}

@@ -22,6 +22,8 @@ const recordFile = "cloud.json"
 // that Attach, Down and a later Up need not be told again.
 type record struct {
 	Prefix string `json:"prefix"`
+	// Embedded tells that the APIs are those of `kuryr cloud`.
+	Embedded bool `json:"embedded,omitempty"`
 	// Nodes are the hypervisors' numbers.
 	Nodes []int `json:"nodes"`
 	Debug bool  `json:"debug,omitempty"`

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -122,14 +123,28 @@ func (c *Cloud) settle(ctx context.Context, s service, pid int, logged int64, fr
 
 // services gives every program that the cloud shall have, in the order of their start.
 func (c *Cloud) services() []service {
-	all := []service{
-		c.ovnDatabase("nb"), c.ovnDatabase("sb"), c.northd(), c.mariadb(),
-		c.keystone(), c.neutron(), c.octaviaAgent(), c.octaviaAPI(),
-	}
+	all := slices.Concat(c.databases(), []service{c.northd()}, c.apis())
 	for _, n := range c.Nodes() {
 		all = append(all, n.services()...)
 	}
 	return all
+}
+
+// databases are what northd and the APIs stand on.
+func (c *Cloud) databases() []service {
+	all := []service{c.ovnDatabase("nb"), c.ovnDatabase("sb")}
+	if !c.rec.Embedded {
+		all = append(all, c.mariadb())
+	}
+	return all
+}
+
+// apis are the programs that serve Keystone's, Neutron's and Octavia's APIs.
+func (c *Cloud) apis() []service {
+	if c.rec.Embedded {
+		return []service{c.embedded()}
+	}
+	return []service{c.keystone(), c.neutron(), c.octaviaAgent(), c.octaviaAPI()}
 }
 
 func (c *Cloud) named(name string) (service, error) {
@@ -178,10 +193,19 @@ func (c *Cloud) Kill(ctx context.Context, name string) error {
 }
 
 // StopNeutron stops the Neutron server; its address then refuses connections.
-func (c *Cloud) StopNeutron(ctx context.Context) error { return c.Stop(ctx, "neutron") }
+// An embedded cloud is one process: Keystone's and Octavia's addresses do so too.
+func (c *Cloud) StopNeutron(ctx context.Context) error { return c.Stop(ctx, c.networkService()) }
 
 // StartNeutron starts the Neutron server and waits until it answers.
-func (c *Cloud) StartNeutron(ctx context.Context) error { return c.Start(ctx, "neutron") }
+func (c *Cloud) StartNeutron(ctx context.Context) error { return c.Start(ctx, c.networkService()) }
+
+// networkService is the name of the service that serves Neutron's API.
+func (c *Cloud) networkService() string {
+	if c.rec.Embedded {
+		return c.embedded().name
+	}
+	return c.neutron().name
+}
 
 // ServiceStatus is one line of Status.
 type ServiceStatus struct {

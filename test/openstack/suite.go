@@ -11,8 +11,17 @@ import (
 	"time"
 )
 
-// EnvDir names the state directory of the cloud that tests share; not set: DefaultDir().
-const EnvDir = "KURYR_TEST_CLOUD"
+// EnvCloud names the cloud that tests share: its state directory, or
+// "embedded" for the embedded one in EmbeddedDir(); not set: the one in DefaultDir().
+const EnvCloud = "KURYR_TEST_CLOUD"
+
+// SharedOptions are the Options of the cloud that EnvCloud names.
+func SharedOptions() Options {
+	if name := os.Getenv(EnvCloud); name != "embedded" {
+		return Options{Dir: name}
+	}
+	return Options{Embedded: true}
+}
 
 // EnvRequire set to 1 makes a test fail that would skip for want of root or
 // packages.
@@ -32,7 +41,7 @@ type T interface {
 
 // Require skips the test with a reason, or fails it when EnvRequire is set,
 // unless this machine can run a cloud.
-func Require(t T) {
+func Require(t T, embedded bool) {
 	t.Helper()
 	without := t.Skipf
 	if os.Getenv(EnvRequire) == "1" {
@@ -41,7 +50,7 @@ func Require(t T) {
 	if os.Geteuid() != 0 {
 		without("needs root, to make network namespaces")
 	}
-	missing, err := MissingPackages(t.Context())
+	missing, err := MissingPackages(t.Context(), embedded)
 	if err != nil {
 		without("needs Debian's packages: %v", err)
 	}
@@ -65,10 +74,13 @@ func Shared(t T) *Cloud {
 	if shared.cloud != nil {
 		return shared.cloud
 	}
-	Require(t)
-	c, err := Up(t.Context(), Options{Dir: os.Getenv(EnvDir), Progress: func(since time.Duration, step string) {
-		t.Logf("%5.1fs %s", since.Seconds(), step)
-	}})
+	opts, err := SharedOptions().complete()
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	Require(t, opts.Embedded)
+	opts.Progress = func(since time.Duration, step string) { t.Logf("%5.1fs %s", since.Seconds(), step) }
+	c, err := Up(t.Context(), opts)
 	if err != nil {
 		t.Fatalf("%v", err)
 	}

@@ -34,16 +34,25 @@ func main() {
 
 func root() *cobra.Command {
 	var dir string
+	var embedded bool
 	cmd := &cobra.Command{
 		Use:   "testcloud",
-		Short: "A real OpenStack for tests, in network namespaces of its own",
+		Short: "An OpenStack for tests, in network namespaces of its own",
 		Long: `testcloud runs Keystone, Neutron (ML2/OVN), Octavia (OVN provider), MariaDB and
 two or more hypervisors with Open vSwitch from Debian's packages, as plain
-processes. Everything is in network namespaces and in one directory.`,
+processes. Everything is in network namespaces and in one directory.
+
+With --embedded the three APIs are those of kuryr cloud, on the same addresses.`,
 		SilenceUsage: true, SilenceErrors: true,
+		PersistentPreRun: func(*cobra.Command, []string) {
+			if dir == "" && embedded {
+				dir = openstack.EmbeddedDir()
+			}
+		},
 	}
-	cmd.PersistentFlags().StringVar(&dir, "dir", openstack.DefaultDir(), "state directory")
-	cmd.AddCommand(install(), up(&dir), down(&dir), wipe(&dir), save(&dir), status(&dir), env(&dir), execute(&dir), node(&dir), service(&dir), vm(&dir))
+	cmd.PersistentFlags().StringVar(&dir, "dir", "", "state directory (default "+openstack.DefaultDir()+", with --embedded "+openstack.EmbeddedDir()+")")
+	cmd.PersistentFlags().BoolVar(&embedded, "embedded", false, "Kuryr's embedded OpenStack instead of a real one")
+	cmd.AddCommand(install(&embedded), up(&dir, &embedded), down(&dir), wipe(&dir), save(&dir), status(&dir), env(&dir), execute(&dir), node(&dir), service(&dir), vm(&dir))
 	return cmd
 }
 
@@ -63,25 +72,27 @@ func progress(since time.Duration, step string) {
 	fmt.Fprintf(os.Stderr, "%7.1fs  %s\n", since.Seconds(), step)
 }
 
-func install() *cobra.Command {
+func install(embedded *bool) *cobra.Command {
 	return &cobra.Command{
 		Use: "install", Short: "Install the Debian packages that are missing; starts no service", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return openstack.Install(cmd.Context(), os.Stderr) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return openstack.Install(cmd.Context(), *embedded, os.Stderr)
+		},
 	}
 }
 
-func up(dir *string) *cobra.Command {
+func up(dir *string, embedded *bool) *cobra.Command {
 	opts := openstack.Options{Progress: progress}
 	var packages bool
 	cmd := &cobra.Command{
 		Use: "up", Short: "Bring the cloud up, as far as it is not", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if packages {
-				if err := openstack.Install(cmd.Context(), os.Stderr); err != nil {
+				if err := openstack.Install(cmd.Context(), *embedded, os.Stderr); err != nil {
 					return err
 				}
 			}
-			opts.Dir = *dir
+			opts.Dir, opts.Embedded = *dir, *embedded
 			c, err := openstack.Up(cmd.Context(), opts)
 			if err != nil {
 				return err
@@ -91,7 +102,8 @@ func up(dir *string) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&opts.Prefix, "prefix", "", "begins the namespaces' names (default \"kt\", or as the directory was made)")
+	f.StringVar(&opts.Prefix, "prefix", "", "begins the namespaces' names (default \"kt\", with --embedded \"ke\", or as the directory was made)")
+	f.StringVar(&opts.Program, "program", "", "kuryr program of an embedded cloud (default: built from this tree)")
 	f.IntVar(&opts.Nodes, "nodes", 0, "how many hypervisors run at least (default 2, or as many as the directory has)")
 	f.StringVar(&opts.Template, "template", "", "file made by `testcloud save`, for a new directory")
 	f.BoolVar(&opts.Debug, "debug", false, "log at debug level")
