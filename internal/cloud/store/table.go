@@ -79,6 +79,28 @@ func (t *Table[T]) By(_ Reader, ix *Index[T], key string) iter.Seq[*T] {
 	}
 }
 
+// AllFrom gives the rows whose ids are greater than id, in their order; or
+// with back those whose ids are less, in the opposite one.
+func (t *Table[T]) AllFrom(_ Reader, id string, back bool) iter.Seq[*T] {
+	return from(t.rows, "", id, back)
+}
+
+// ByFrom is AllFrom among the rows with a key.
+func (t *Table[T]) ByFrom(_ Reader, ix *Index[T], key, id string, back bool) iter.Seq[*T] {
+	return from(ix.entries, key, id, back)
+}
+
+func from[T any](tree *btree.BTreeG[entry[T]], key, id string, back bool) iter.Seq[*T] {
+	return func(yield func(*T) bool) {
+		see := func(e entry[T]) bool { return e.key == key && (e.id == id || yield(e.row)) }
+		if back {
+			tree.Descend(entry[T]{key: key, id: id}, see)
+			return
+		}
+		tree.Ascend(entry[T]{key: key, id: id}, see)
+	}
+}
+
 // First gives the row with a key that has the least id, or nil.
 func (t *Table[T]) First(r Reader, ix *Index[T], key string) *T {
 	for row := range t.By(r, ix, key) {
