@@ -6,6 +6,8 @@ package config
 import (
 	"os"
 	"time"
+
+	"github.com/kuryr-go/kuryr/internal/strictyaml"
 )
 
 // DefaultPath is where the file is looked for when nobody names one.
@@ -32,7 +34,7 @@ type Config struct {
 	Metrics  Metrics  `yaml:"metrics"`
 
 	// origins tells for each key that was set where that was: "file:line" or "--flag".
-	origins map[string]string
+	origins strictyaml.Origins
 }
 
 // Agent is about the agent process itself.

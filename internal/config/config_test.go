@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
+
+	"github.com/kuryr-go/kuryr/internal/strictyaml"
 )
 
 var withoutOrigins = cmpopts.IgnoreUnexported(Config{})
@@ -117,7 +119,7 @@ func TestAFileThatIsNotThereIsToldAsSuch(t *testing.T) {
 
 func TestAHugeFileIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "huge.yaml")
-	if err := os.WriteFile(path, []byte(strings.Repeat("# filler\n", maxFile/8)), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(strings.Repeat("# filler\n", strictyaml.MaxFile/8)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "larger than 1048576 bytes") {

@@ -6,8 +6,9 @@ package config
 import (
 	"reflect"
 	"strings"
-	"time"
 	"unicode"
+
+	"github.com/kuryr-go/kuryr/internal/strictyaml"
 )
 
 // Kind is the type of a key's value.
@@ -72,35 +73,7 @@ func Lookup(path string) (Key, bool) {
 func (c *Config) field(path string) reflect.Value {
 	v := reflect.ValueOf(c).Elem()
 	for name := range strings.SplitSeq(path, ".") {
-		v = fieldByName(v, name)
+		v = strictyaml.Field(v, name)
 	}
 	return v
-}
-
-// fieldByName finds the field of a struct by its yaml tag; the zero Value
-// when there is none.
-func fieldByName(v reflect.Value, name string) reflect.Value {
-	for i := range v.NumField() {
-		if v.Type().Field(i).Tag.Get("yaml") == name && name != "" {
-			return v.Field(i)
-		}
-	}
-	return reflect.Value{}
-}
-
-// kindOf gives the kind of a field that holds a value; "" for a section.
-func kindOf(v reflect.Value) Kind {
-	switch v.Interface().(type) {
-	case string:
-		return String
-	case []string:
-		return Strings
-	case bool:
-		return Bool
-	case int:
-		return Int
-	case time.Duration:
-		return Duration
-	}
-	return ""
 }

@@ -51,10 +51,10 @@ func (c *Config) judge(rules []rule) error {
 	var problems Problems
 	for _, r := range rules {
 		if err := r.check(); err != nil {
-			problems.add(c.origins[r.key], r.key, "%v", err)
+			problems.Add(c.origins[r.key], r.key, "%v", err)
 		}
 	}
-	return problems.err()
+	return problems.Err()
 }
 
 func (c *Config) identityRules() []rule {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Kuryr Authors
 
-package config
+package strictyaml
 
 import (
 	"fmt"
 	"strings"
 )
 
-// Problem is one thing that is wrong with a configuration.
+// Problem is one thing that is wrong with a file.
 type Problem struct {
 	// Origin is where it stands: "file:line", "--flag", or "" for a default.
 	Origin string
@@ -29,9 +29,8 @@ func (p Problem) Error() string {
 	return strings.Join(parts, ": ")
 }
 
-// Problems is everything that is wrong with a configuration, in the order in
-// which it was found. It is the type of the errors of Load, Parse and
-// Validate that are about the content.
+// Problems is everything that is wrong with a file, in the order in which it
+// was found.
 type Problems []Problem
 
 // Error gives a line for each problem.
@@ -43,15 +42,15 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// err gives the problems as an error, or nil when there are none.
-func (ps Problems) err() error {
+// Err gives the problems as an error, or nil when there are none.
+func (ps Problems) Err() error {
 	if len(ps) == 0 {
 		return nil
 	}
 	return ps
 }
 
-// add notes a problem.
-func (ps *Problems) add(origin, key, format string, args ...any) {
+// Add notes a problem.
+func (ps *Problems) Add(origin, key, format string, args ...any) {
 	*ps = append(*ps, Problem{Origin: origin, Key: key, Message: fmt.Sprintf(format, args...)})
 }

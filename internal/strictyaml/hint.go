@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Kuryr Authors
 
-package config
+package strictyaml
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 )
 
 // hint suggests the key that was probably meant: the same name in another
 // section, or the nearest spelling. Empty when nothing is near.
-func hint(path string) string {
+func (r *reader) hint(path string, in reflect.Type) string {
 	section, name := split(path)
 	best, least := "", max(len(name)/3, 2)+1
-	for _, known := range paths() {
+	for _, known := range append(paths(r.root, ""), names(in, section)...) {
 		knownSection, knownName := split(known)
 		distance := editDistance(strings.ToLower(name), strings.ToLower(knownName))
 		if knownSection != section {
@@ -30,16 +31,28 @@ func hint(path string) string {
 	return fmt.Sprintf("; did you mean %q?", best)
 }
 
-// paths lists every key and every section.
-func paths() []string {
-	var all []string
-	seen := map[string]bool{}
-	for _, k := range Keys() {
-		if section, _ := split(k.Path); section != "" && !seen[section] {
-			seen[section] = true
-			all = append(all, section)
+// paths lists every key and every section below a struct, without what is in lists.
+func paths(of reflect.Type, prefix string) (all []string) {
+	for i := range of.NumField() {
+		f := of.Field(i)
+		if Name(f) == "" {
+			continue
 		}
-		all = append(all, k.Path)
+		path := join(prefix, Name(f))
+		all = append(all, path)
+		if isSection(f.Type) {
+			all = append(all, paths(f.Type, path)...)
+		}
+	}
+	return all
+}
+
+// names lists the keys of one struct.
+func names(of reflect.Type, prefix string) (all []string) {
+	for i := range of.NumField() {
+		if name := Name(of.Field(i)); name != "" {
+			all = append(all, join(prefix, name))
+		}
 	}
 	return all
 }
