@@ -21,6 +21,7 @@ import (
 	"github.com/kuryr-go/kuryr/internal/config"
 	"github.com/kuryr-go/kuryr/internal/engine/cni"
 	"github.com/kuryr-go/kuryr/internal/neutron"
+	"github.com/kuryr-go/kuryr/internal/serve"
 	"github.com/kuryr-go/kuryr/internal/supply"
 	"github.com/kuryr-go/kuryr/internal/tracelog"
 	"github.com/kuryr-go/kuryr/internal/version"
@@ -32,7 +33,7 @@ import (
 func run(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	socket, err := agentserver.Listen(cfg.Agent.Socket)
+	socket, err := serve.Listen(cfg.Agent.Socket)
 	if err != nil {
 		return err
 	}
@@ -61,7 +62,7 @@ func run(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 		return err
 	}
 	defer node.Close()
-	return serve(ctx, cfg, logger, registry, node, socket)
+	return serveAgent(ctx, cfg, logger, registry, node, socket)
 }
 
 // newAgentOf adds to the parts what the configuration says.
@@ -72,20 +73,20 @@ func newAgentOf(cfg config.Config, logger *slog.Logger, reg prometheus.Registere
 	return agent.New(o)
 }
 
-// serve answers on the socket and on the metrics address until ctx ends.
-func serve(ctx context.Context, cfg config.Config, logger *slog.Logger, registry *prometheus.Registry, node *agent.Agent, socket net.Listener) error {
+// serveAgent answers on the socket and on the metrics address until ctx ends.
+func serveAgent(ctx context.Context, cfg config.Config, logger *slog.Logger, registry *prometheus.Registry, node *agent.Agent, socket net.Listener) error {
 	tracer := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(tracelog.New(logger, registry)))
 	engine := cni.New(cni.Options{Agent: node, Logger: logger, Registerer: registry, Tracer: tracer})
-	servers := []agentserver.Server{{Name: "socket", Listener: socket, Handler: agentserver.API(node, engine)}}
+	servers := []serve.Server{{Name: "socket", Listener: socket, Handler: agentserver.API(node, engine)}}
 	if cfg.Metrics.Address != "" {
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Metrics.Address)
 		if err != nil {
 			return fmt.Errorf("metrics.address: %w", err)
 		}
-		servers = append(servers, agentserver.Server{Name: "metrics", Listener: l, Handler: agentserver.Ops(node, registry)})
+		servers = append(servers, serve.Server{Name: "metrics", Listener: l, Handler: agentserver.Ops(node, registry)})
 	}
 	logger.Info("agent started", "node", cfg.Node, "cluster", cfg.Cluster, "version", version.String())
-	err := agentserver.Serve(ctx, logger, cfg.Agent.ShutdownTimeout, servers...)
+	err := serve.Serve(ctx, logger, cfg.Agent.ShutdownTimeout, servers...)
 	logger.Info("agent stopped")
 	return err
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Kuryr Authors
 
-package agentserver
+package serve
 
 import (
 	"context"
@@ -40,7 +40,7 @@ func TestTheSocketIsForItsOwnerAlone(t *testing.T) {
 	}
 }
 
-func TestALiveAgentKeepsItsSocketAndADeadOneLosesIt(t *testing.T) {
+func TestALiveProcessKeepsItsSocketAndADeadOneLosesIt(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "agent.sock")
 	first, err := Listen(path)
 	if err != nil {
