@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+package rest
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/kuryr-go/kuryr/internal/cloud/api"
+)
+
+// Attribute is one field of a resource, as Neutron's API definition has it
+// (neutron-lib, api/definitions).
+type Attribute struct {
+	Name string
+	// Post and Put tell in which requests it may be given.
+	Post, Put bool
+	// Required has a create request name it. Else it has a Default, unless
+	// that is to be made by the resource (Unset).
+	Required, Unset bool
+	Default         any
+	// Filter and Sort tell what a list may be chosen and ordered by.
+	Filter, Sort bool
+	// Policy makes the rule "create_port:NAME" count where it is given, and
+	// "get_port:NAME" where it is shown.
+	Policy bool
+	// Hidden is never shown.
+	Hidden bool
+	// Check converts a value and tells what is wrong with it.
+	Check Check
+}
+
+// Attributes are those of one resource, in the order of the table.
+type Attributes struct {
+	list []*Attribute
+	by   map[string]*Attribute
+}
+
+// Get gives an attribute by its name, or nil.
+func (a *Attributes) Get(name string) *Attribute { return a.by[name] }
+
+// ParseAttributes reads a table of resources. A line without indent names a
+// resource by its plural; the lines below it are attributes: name, verbs ("c"
+// create, "u" update, "-" none), default (JSON, or required, unset, none), checks
+// joined by commas, and flags. "#" begins a comment.
+func ParseAttributes(table string, checks Checks) (map[string]*Attributes, error) {
+	all := map[string]*Attributes{}
+	var current *Attributes
+	for line := range strings.Lines(table) {
+		words := strings.Fields(strings.SplitN(line, "#", 2)[0])
+		switch {
+		case len(words) == 0:
+		case line[0] != ' ':
+			current = &Attributes{by: map[string]*Attribute{}}
+			all[words[0]] = current
+			for _, owner := range []string{"project_id", "tenant_id"} {
+				current.add(&Attribute{Name: owner, Post: true, Unset: true, Filter: true, Sort: true, Check: stringCheck(255)})
+			}
+		default:
+			a, err := parseAttribute(words, checks)
+			if err != nil {
+				return nil, err
+			}
+			current.add(a)
+		}
+	}
+	return all, nil
+}
+
+// add lets a later line win.
+func (a *Attributes) add(attr *Attribute) {
+	if a.by[attr.Name] == nil {
+		a.list = append(a.list, attr)
+		a.by[attr.Name] = attr
+		return
+	}
+	*a.by[attr.Name] = *attr
+}
+
+func parseAttribute(words []string, checks Checks) (*Attribute, error) {
+	if len(words) < 4 {
+		return nil, fmt.Errorf("rest: attribute %v: too few words", words)
+	}
+	a := &Attribute{Name: words[0], Post: strings.Contains(words[1], "c"), Put: strings.Contains(words[1], "u")}
+	switch words[2] {
+	case "required":
+		a.Required = true
+	case "unset", "none":
+		a.Unset = true
+	default:
+		if err := json.Unmarshal([]byte(words[2]), &a.Default); err != nil {
+			return nil, fmt.Errorf("rest: attribute %s: default: %w", a.Name, err)
+		}
+	}
+	check, err := checks.named(words[3])
+	if err != nil {
+		return nil, fmt.Errorf("rest: attribute %s: %w", a.Name, err)
+	}
+	a.Check = check
+	for _, flag := range words[4:] {
+		switch flag {
+		case "filter":
+			a.Filter = true
+		case "sort":
+			a.Sort = true
+		case "policy":
+			a.Policy = true
+		case "hidden":
+			a.Hidden = true
+		default:
+			return nil, fmt.Errorf("rest: attribute %s: flag %q", a.Name, flag)
+		}
+	}
+	return a, nil
+}
+
+// verify refuses what is no attribute.
+func (a *Attributes) verify(given map[string]any) error {
+	var unknown []string
+	for _, name := range sortedKeys(given) {
+		if a.by[name] == nil {
+			unknown = append(unknown, name)
+		}
+	}
+	if unknown != nil {
+		return BadRequest("Unrecognized attribute(s) '%s'", strings.Join(unknown, ", "))
+	}
+	return nil
+}
+
+// complete checks a create request's attributes and adds the defaults.
+func (a *Attributes) complete(given map[string]any) (Values, error) {
+	v := Values{}
+	for _, attr := range a.list {
+		value, isGiven := given[attr.Name]
+		switch {
+		case !attr.Post && isGiven:
+			return nil, BadRequest("Attribute '%s' not allowed in POST", attr.Name)
+		case !attr.Post:
+		case isGiven:
+			v[attr.Name] = value
+		case attr.Required:
+			return nil, BadRequest("Failed to parse request. Required attribute '%s' not specified", attr.Name)
+		case !attr.Unset:
+			v[attr.Name] = attr.Default
+		}
+	}
+	return v, a.convert(v)
+}
+
+// changes checks an update request's attributes.
+func (a *Attributes) changes(given map[string]any) (Values, error) {
+	v := Values{}
+	for _, attr := range a.list {
+		if value, isGiven := given[attr.Name]; isGiven {
+			if !attr.Put {
+				return nil, BadRequest("Cannot update read-only attribute %s", attr.Name)
+			}
+			v[attr.Name] = value
+		}
+	}
+	return v, a.convert(v)
+}
+
+func (a *Attributes) convert(v Values) error {
+	for _, attr := range a.list {
+		value, ok := v[attr.Name]
+		if !ok {
+			continue
+		}
+		converted, err := attr.Check(value)
+		if err != nil {
+			if reason, plain := err.(Reason); plain {
+				return BadRequest("Invalid input for %s. Reason: %s.", attr.Name, string(reason))
+			}
+			return err
+		}
+		v[attr.Name] = converted
+	}
+	return nil
+}
+
+// read takes the object, or with bulk the list of objects, out of a request's body.
+func read(r *api.Request, name, plural string, bulk bool) (objects []map[string]any, isBulk bool, err error) {
+	if len(r.Body) == 0 {
+		return nil, false, BadRequest("Unable to find '%s' in request body", name)
+	}
+	body, err := r.JSON()
+	if err != nil || body == nil {
+		return nil, false, BadRequest("Body contains invalid data")
+	}
+	// Python's Neutron adds an "s", whatever the plural is.
+	list, isList := body[name+"s"]
+	if !isList && plural != name+"s" {
+		list, isList = body[plural]
+	}
+	if !isList {
+		one, err := object(body, name)
+		return []map[string]any{one}, false, err
+	}
+	items, ok := list.([]any)
+	switch {
+	case !bulk:
+		return nil, true, BadRequest("Bulk operation not supported")
+	case !ok && list != nil:
+		return nil, true, BadRequest("Body contains invalid data")
+	case len(items) == 0:
+		return nil, true, BadRequest("Resources required")
+	}
+	for _, item := range items {
+		wrapped, ok := item.(map[string]any)
+		if !ok {
+			return nil, true, BadRequest("Body contains invalid data")
+		}
+		if _, named := wrapped[name]; !named {
+			wrapped = map[string]any{name: wrapped}
+		}
+		one, err := object(wrapped, name)
+		if err != nil {
+			return nil, true, err
+		}
+		objects = append(objects, one)
+	}
+	return objects, true, nil
+}
+
+func object(body map[string]any, name string) (map[string]any, error) {
+	value := body[name]
+	if value == nil {
+		return nil, BadRequest("Unable to find '%s' in request body", name)
+	}
+	one, ok := value.(map[string]any)
+	if !ok {
+		return nil, BadRequest("Object '%s' contains invalid data", name)
+	}
+	return one, nil
+}

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+package rest
+
+import (
+	"iter"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kuryr-go/kuryr/internal/cloud/api"
+	"github.com/kuryr-go/kuryr/internal/cloud/store"
+)
+
+// shown gives what the caller sees of a row: the fields, or with none all.
+func (s *server[T]) shown(c *Call, r store.Reader, row *T, fields []string) map[string]any {
+	all := s.Columns.Map(row)
+	if _, owned := all["project_id"]; owned {
+		all["tenant_id"] = all["project_id"]
+	}
+	if s.View != nil {
+		s.View(c, r, row, all)
+	}
+	for name := range all {
+		if len(fields) > 0 && !slices.Contains(fields, name) || !s.shows(c, r, row, name) {
+			delete(all, name)
+		}
+	}
+	return all
+}
+
+func (s *server[T]) shows(c *Call, r store.Reader, row *T, name string) bool {
+	attr := s.Attributes.Get(name)
+	if attr == nil || attr.Hidden {
+		return attr == nil
+	}
+	rule := "get_" + s.Name + ":" + name
+	return !attr.Policy || !s.engine.Policy.Known(rule) || c.Allows(rule, s.target(r, row))
+}
+
+func (s *server[T]) show(r *api.Request) (api.Reply, error) {
+	c := s.call(r)
+	fields := r.URL.Query()["fields"]
+	var body map[string]any
+	var err error
+	s.engine.Store.View(func(r store.Reader) {
+		var row *T
+		if row, err = s.find(c, r); err == nil {
+			body = s.shown(c, r, row, fields)
+		}
+	})
+	return api.Reply{Body: map[string]any{s.Name: body}}, err
+}
+
+// query is what a list request asks for.
+type query struct {
+	filters map[string][]string
+	fields  []string
+	sort    []sorting
+	limit   int
+	marker  string
+	reverse bool
+}
+
+type sorting struct {
+	key  string
+	desc bool
+}
+
+func (s *server[T]) query(values url.Values) (q query, err error) {
+	q.fields = values["fields"]
+	if q.filters, err = s.filters(values); err != nil {
+		return q, err
+	}
+	if text := values.Get("limit"); text != "" {
+		if q.limit, err = strconv.Atoi(text); err != nil || q.limit < 0 {
+			return q, api.Errorf(http.StatusBadRequest, "BadRequest", "Bad limit request: Limit must be an integer 0 or greater and not '%s'.", text)
+		}
+	}
+	if q.limit > 0 {
+		q.marker = values.Get("marker")
+		q.reverse = strings.EqualFold(values.Get("page_reverse"), "true")
+	}
+	q.sort, err = s.sorting(values)
+	return q, err
+}
+
+func (s *server[T]) filters(values url.Values) (map[string][]string, error) {
+	filters, invalid := map[string][]string{}, []string{}
+	for _, name := range sortedKeys(values) {
+		if slices.Contains([]string{"fields", "sort_key", "sort_dir", "limit", "marker", "page_reverse"}, name) {
+			continue
+		}
+		given := slices.DeleteFunc(slices.Clone(values[name]), func(v string) bool { return v == "" })
+		attr := s.Attributes.Get(name)
+		if attr == nil || !attr.Filter {
+			invalid = append(invalid, name)
+			continue
+		}
+		for i, v := range given {
+			// As in a request's body: "True" and "true" are the same.
+			if converted, err := attr.Check(v); err == nil {
+				given[i] = api.Text(converted)
+			} else if e, ok := err.(*api.Error); ok {
+				return nil, e
+			}
+		}
+		if len(given) > 0 {
+			if name == "tenant_id" {
+				name = "project_id"
+			}
+			filters[name] = given
+		}
+	}
+	if len(invalid) > 0 {
+		return nil, BadRequest("%s is invalid attribute for filtering", Repr(invalid))
+	}
+	return filters, nil
+}
+
+func (s *server[T]) sorting(values url.Values) (list []sorting, err error) {
+	empty := func(v string) bool { return v == "" }
+	keys := slices.DeleteFunc(slices.Clone(values["sort_key"]), empty)
+	dirs := slices.DeleteFunc(slices.Clone(values["sort_dir"]), empty)
+	if len(keys) != len(dirs) {
+		return nil, BadRequest("The number of sort_keys and sort_dirs must be same")
+	}
+	absent := slices.DeleteFunc(slices.Clone(keys), func(k string) bool { a := s.Attributes.Get(k); return a != nil && a.Sort })
+	if len(absent) > 0 {
+		return nil, BadRequest("%s is invalid attribute for sort_keys", Repr(absent))
+	}
+	wrong := slices.DeleteFunc(slices.Clone(dirs), func(d string) bool { return d == "asc" || d == "desc" })
+	if len(wrong) > 0 {
+		return nil, BadRequest("%s is invalid value for sort_dirs, valid value is 'asc' and 'desc'", Repr(wrong))
+	}
+	for i, key := range keys {
+		if key == "tenant_id" {
+			key = "project_id"
+		}
+		list = append(list, sorting{key, dirs[i] == "desc"})
+	}
+	return list, nil
+}
+
+func (s *server[T]) list(r *api.Request) (api.Reply, error) {
+	c := s.call(r)
+	q, err := s.query(r.URL.Query())
+	if err != nil {
+		return api.Reply{}, err
+	}
+	items := []map[string]any{}
+	var ids []string
+	s.engine.Store.View(func(reader store.Reader) {
+		if s.Parent != nil {
+			if err = s.Parent(c, reader); err != nil {
+				return
+			}
+		}
+		for _, row := range s.page(c, reader, q) {
+			items = append(items, s.shown(c, reader, row, q.fields))
+			ids = append(ids, s.Meta(row).ID)
+		}
+	})
+	if err != nil {
+		return api.Reply{}, err
+	}
+	body := map[string]any{s.Plural: items}
+	if links := links(r, q, ids); links != nil {
+		body[s.Plural+"_links"] = links
+	}
+	return api.Reply{Body: body}, nil
+}
+
+func (s *server[T]) page(c *Call, r store.Reader, q query) []*T {
+	l := api.Listing[T]{Limit: q.limit, Reverse: q.reverse}
+	if q.marker != "" {
+		if l.Marker = s.Table.Get(r, q.marker); l.Marker == nil {
+			return nil
+		}
+	}
+	order := q.sort
+	if len(order) == 1 && order[0] == (sorting{key: "id"}) {
+		order = nil // as they come
+	}
+	from := ""
+	if order != nil {
+		l.Order = s.order(order)
+	} else {
+		from = q.marker
+	}
+	candidates, rest := s.candidates(c, r, q, from, l.Order == nil && q.reverse)
+	l.Rows = candidates
+	l.Match = func(row *T) bool {
+		for name, values := range rest {
+			if !s.matches(c, r, row, name, values) {
+				return false
+			}
+		}
+		return s.visible(c, r, row)
+	}
+	rows, _ := l.Page()
+	return rows
+}
+
+// candidates uses an index where it can, and gives the filters that are left.
+func (s *server[T]) candidates(c *Call, r store.Reader, q query, from string, back bool) (iter.Seq[*T], map[string][]string) {
+	if ids := q.filters["id"]; ids != nil {
+		ids = slices.Clone(ids)
+		slices.Sort(ids)
+		if back {
+			slices.Reverse(ids)
+		}
+		return func(yield func(*T) bool) {
+			for _, id := range slices.Compact(ids) {
+				beyond := from == "" || !back && id > from || back && id < from
+				if row := s.Table.Get(r, id); row != nil && beyond && !yield(row) {
+					return
+				}
+			}
+		}, q.filters
+	}
+	for _, by := range s.Indexes {
+		if values := q.filters[by.Filter]; len(values) == 1 {
+			return s.walk(r, by.Index, values[0], from, back), q.filters
+		}
+		if by.Filter == "project_id" && !c.Sees() && s.Sees == nil {
+			return s.walk(r, by.Index, c.Caller.ProjectID, from, back), q.filters
+		}
+	}
+	return s.walk(r, nil, "", from, back), q.filters
+}
+
+// last is greater than every id.
+const last = "\xff"
+
+func (s *server[T]) walk(r store.Reader, ix *store.Index[T], key, from string, back bool) iter.Seq[*T] {
+	if back && from == "" {
+		from = last
+	}
+	if ix == nil {
+		return s.Table.AllFrom(r, from, back)
+	}
+	return s.Table.ByFrom(r, ix, key, from, back)
+}
+
+func (s *server[T]) matches(c *Call, r store.Reader, row *T, name string, values []string) bool {
+	if f := s.Filters[name]; f != nil {
+		return f(c, r, row, values)
+	}
+	if s.Tagged {
+		if matched, isTags := tagsMatch(s.Meta(row).Tags, name, values); isTags {
+			return matched
+		}
+	}
+	if !s.Columns.Has(name) {
+		return true
+	}
+	return slices.Contains(values, api.Text(s.Columns.Value(row, name)))
+}
+
+func (s *server[T]) order(keys []sorting) func(a, b *T) int {
+	return func(a, b *T) int {
+		for _, k := range keys {
+			if !s.Columns.Has(k.key) {
+				continue
+			}
+			if d := api.Compare(s.Columns.Value(a, k.key), s.Columns.Value(b, k.key)); d != 0 {
+				if k.desc {
+					return -d
+				}
+				return d
+			}
+		}
+		return strings.Compare(s.Meta(a).ID, s.Meta(b).ID)
+	}
+}
+
+// links are the ways to the pages beside one. Neutron compares the page's
+// length with the limit, and knows nothing of what lies beyond.
+func links(r *api.Request, q query, ids []string) []map[string]string {
+	if q.limit == 0 {
+		return nil
+	}
+	var all []map[string]string
+	link := func(rel, marker string, reverse bool) {
+		v := r.URL.Query()
+		v.Del("marker")
+		v.Del("page_reverse")
+		if marker != "" {
+			v.Set("marker", marker)
+		}
+		if reverse {
+			v.Set("page_reverse", "True")
+		}
+		all = append(all, map[string]string{"rel": rel, "href": r.BaseURL() + r.URL.Path + "?" + v.Encode()})
+	}
+	first, final := "", ""
+	if len(ids) > 0 {
+		first, final = ids[0], ids[len(ids)-1]
+	}
+	if len(ids) >= q.limit || q.reverse {
+		link("next", final, false)
+	}
+	if len(ids) >= q.limit || !q.reverse {
+		link("previous", first, true)
+	}
+	return all
+}

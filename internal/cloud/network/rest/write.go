@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+package rest
+
+import (
+	"net/http"
+	"reflect"
+
+	"github.com/kuryr-go/kuryr/internal/cloud/api"
+	"github.com/kuryr-go/kuryr/internal/cloud/store"
+)
+
+// creation is one object of a create request.
+type creation struct {
+	project string
+	values  Values
+}
+
+func (s *server[T]) create(r *api.Request) (api.Reply, error) {
+	c := s.call(r)
+	objects, bulk, err := read(r, s.Name, s.Plural, true)
+	if err != nil {
+		return api.Reply{}, err
+	}
+	var wanted []creation
+	for _, given := range objects {
+		project, err := owner(c, given)
+		if err == nil {
+			err = s.Attributes.verify(given)
+		}
+		if err != nil {
+			return api.Reply{}, err
+		}
+		v, err := s.Attributes.complete(given)
+		if err != nil {
+			return api.Reply{}, err
+		}
+		wanted = append(wanted, creation{project, v})
+	}
+	var made []*T
+	seq, err := s.engine.Store.Update(func(tx *store.Tx) error {
+		made, err = s.make(c, tx, wanted)
+		return err
+	})
+	if err != nil {
+		return api.Reply{}, err
+	}
+	s.engine.settle(r.Context(), seq)
+	return api.Reply{Status: http.StatusCreated, Body: s.written(c, made, bulk)}, nil
+}
+
+func (s *server[T]) make(c *Call, tx *store.Tx, wanted []creation) ([]*T, error) {
+	if s.Parent != nil {
+		if err := s.Parent(c, tx); err != nil {
+			return nil, err
+		}
+	}
+	rows := make([]*T, len(wanted))
+	more := map[string]int{}
+	for i, w := range wanted {
+		row := new(T)
+		*s.Meta(row) = s.engine.NewMeta(w.project)
+		if err := apply(row, s.Columns, w.values); err != nil {
+			return nil, err
+		}
+		s.Meta(row).ProjectID = w.project
+		if err := s.engine.Policy.demand("create_"+s.Name, s.Attributes, w.values, true, c.Caller, s.target(tx, row)); err != nil {
+			return nil, err
+		}
+		rows[i] = row
+		more[w.project]++
+	}
+	if s.Quota != "" && s.engine.Quota != nil {
+		for _, project := range sortedKeys(more) {
+			if err := s.engine.Quota(tx, project, s.Quota, more[project]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for i, w := range wanted {
+		if err := s.Create(c, tx, w.values, rows[i]); err != nil {
+			return nil, err
+		}
+		s.Table.Put(tx, rows[i])
+	}
+	return rows, nil
+}
+
+// written is the answer to a change: the rows as they are now.
+func (s *server[T]) written(c *Call, rows []*T, bulk bool) any {
+	shown := make([]map[string]any, len(rows))
+	s.engine.Store.View(func(r store.Reader) {
+		for i, row := range rows {
+			// Another commit may have been about it already.
+			if now := s.Table.Get(r, s.Meta(row).ID); now != nil {
+				row = now
+			}
+			shown[i] = s.shown(c, r, row, nil)
+		}
+	})
+	if bulk {
+		return map[string]any{s.Plural: shown}
+	}
+	return map[string]any{s.Name: shown[0]}
+}
+
+func (s *server[T]) update(r *api.Request) (api.Reply, error) {
+	c := s.call(r)
+	objects, _, err := read(r, s.Name, s.Plural, false)
+	if err != nil {
+		return api.Reply{}, err
+	}
+	given := objects[0]
+	if err := s.Attributes.verify(given); err != nil {
+		return api.Reply{}, err
+	}
+	v, err := s.Attributes.changes(given)
+	if err != nil {
+		return api.Reply{}, err
+	}
+	row := new(T)
+	seq, err := s.engine.Store.Update(func(tx *store.Tx) error {
+		old, err := s.find(c, tx)
+		if err != nil {
+			return err
+		}
+		*row = *old
+		if err := apply(row, s.Columns, v); err != nil {
+			return err
+		}
+		if err := s.permit(c, tx, "update", v, row); err != nil {
+			return err
+		}
+		if err := s.match(c, old); err != nil {
+			return err
+		}
+		if s.Update != nil {
+			if err := s.Update(c, tx, v, old, row); err != nil {
+				return err
+			}
+		}
+		if !reflect.DeepEqual(old, row) {
+			s.engine.Touch(s.Meta(row))
+			s.Table.Put(tx, row)
+		}
+		return nil
+	})
+	if err != nil {
+		return api.Reply{}, err
+	}
+	s.engine.settle(r.Context(), seq)
+	return api.Reply{Body: s.written(c, []*T{row}, false)}, nil
+}
+
+func (s *server[T]) delete(r *api.Request) (api.Reply, error) {
+	c := s.call(r)
+	if len(r.Body) > 0 {
+		return api.Reply{}, BadRequest("Request body is not supported in DELETE.")
+	}
+	seq, err := s.engine.Store.Update(func(tx *store.Tx) error {
+		row, err := s.find(c, tx)
+		if err != nil {
+			return err
+		}
+		if err := s.permit(c, tx, "delete", nil, row); err != nil {
+			return err
+		}
+		if err := s.match(c, row); err != nil {
+			return err
+		}
+		if s.Delete != nil {
+			if err := s.Delete(c, tx, row); err != nil {
+				return err
+			}
+		}
+		s.Table.Delete(tx, s.Meta(row).ID)
+		return nil
+	})
+	if err != nil {
+		return api.Reply{}, err
+	}
+	s.engine.settle(r.Context(), seq)
+	return api.Reply{Status: http.StatusNoContent}, nil
+}
