@@ -94,4 +94,3 @@ func New(t *model.Tables, o Options) (*Service, error) {
 
 // Mux is the service's HTTP side.
 func (s *Service) Mux() *api.Mux { return s.mux }
-
