@@ -39,6 +39,9 @@ type Tables struct {
 	Flavors        *store.Table[Flavor]
 	FlavorProfiles *store.Table[FlavorProfile]
 
+	// Identity is Keystone's part.
+	Identity IdentityTables
+
 	Index Indexes
 }
 
@@ -91,6 +94,7 @@ func New() *Tables {
 	t.network(s)
 	t.security(s)
 	t.loadBalancing(s)
+	t.identity(s)
 	return t
 }
 
