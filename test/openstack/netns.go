@@ -21,7 +21,8 @@ import (
 // netnsDir is where named network namespaces are, for us as for ip-netns(8).
 const netnsDir = "/run/netns"
 
-// Netns is a named network namespace.
+// Netns is a named network namespace; the zero value is the one that the
+// process is in.
 type Netns struct {
 	// Name as `ip netns` shows it.
 	Name string
@@ -39,6 +40,9 @@ func (n Netns) Exists() bool {
 // Do runs f on an OS thread that is in the namespace. What f starts with `go`
 // is not in it. f's error is returned as it is.
 func (n Netns) Do(f func() error) error {
+	if n.Name == "" {
+		return f()
+	}
 	target, err := netns.GetFromPath(n.Path())
 	if err != nil {
 		return fmt.Errorf("openstack: enter namespace %s: %w", n.Name, err)

@@ -10,121 +10,110 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"text/tabwriter"
+	"path/filepath"
 	"time"
 
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
-	"github.com/kuryr-go/kuryr/internal/agentapi"
 	"github.com/kuryr-go/kuryr/test/openstack"
 	"github.com/kuryr-go/kuryr/test/rig"
 )
 
-// container is a sandbox on a node, attached by the node's agent.
+// container is a network namespace that the agent of its host attaches, as it
+// does for any engine's container.
 type container struct {
 	name  string
 	agent *rig.Agent
 	box   *rig.Sandbox
 	conf  rig.Conf
-	ips   []netip.Addr
+	// port is the Neutron port's id.
+	port string
+	mac  string
+	ip   netip.Addr
 }
 
-// enter starts a node's agent and calls the CNI plugin as an engine would.
-func enter(ctx context.Context, r *rig.Rig, node *openstack.Node, name, project string) (*container, error) {
-	a, err := r.StartAgent(ctx, node, rig.AgentOptions{Cluster: "quickstart"})
-	if err != nil {
-		return nil, err
-	}
-	say("kuryr agent serves on %s (pid %d)", node.Name, a.Pid())
-	box, err := r.Sandbox()
+// containerNetns is the namespace of a container by its name.
+func containerNetns(name string) openstack.Netns { return openstack.Netns{Name: prefix + "-c-" + name} }
+
+// enter makes a container and calls the CNI plugin as an engine would.
+func enter(ctx context.Context, st *stage, a *rig.Agent, name string) (*container, error) {
+	ns := containerNetns(name)
+	box, err := rig.NamedSandbox(ns.Name)
 	if err != nil {
 		return nil, err
 	}
 	c := &container{name: name, agent: a, box: box}
-	c.conf = a.Conf("quickstart", map[string]any{"name": "quickstart", "project": project, "securityGroups": []string{"quickstart"}, "portName": name})
+	c.conf = a.Conf(resourceName, map[string]any{"name": resourceName, "securityGroups": []string{resourceName}, "portName": name})
+	if st.portProject != "" {
+		c.conf["project"] = st.portProject
+	}
 	start := time.Now()
 	out, err := a.Add(ctx, box, "eth0", c.conf)
 	if err != nil {
 		return nil, err
 	}
+	took := time.Since(start)
 	var res types100.Result
 	if err := json.Unmarshal(out, &res); err != nil {
-		return nil, fmt.Errorf("result: %w", err)
+		return nil, fmt.Errorf("result of CNI ADD: %w", err)
 	}
-	for _, ip := range res.IPs {
-		addr, _ := netip.AddrFromSlice(ip.Address.IP)
-		c.ips = append(c.ips, addr.Unmap())
+	if len(res.IPs) == 0 {
+		return nil, errors.New("result of CNI ADD: no address")
 	}
-	say("CNI ADD of container %s: %v, in %v", name, c.ips, time.Since(start).Round(time.Millisecond))
+	addr, _ := netip.AddrFromSlice(res.IPs[0].Address.IP)
+	c.ip = addr.Unmap()
+	if err := c.describe(ctx); err != nil {
+		return nil, err
+	}
+	say("CNI ADD of %s on %s took %v: port %s, %s", name, a.Host.Name, took.Round(time.Millisecond), c.port, c.ip)
 	return c, nil
 }
 
-func (c *container) leave(ctx context.Context) error {
-	return errors.Join(c.agent.Del(ctx, c.box, "eth0", c.conf), c.agent.Settled(ctx))
-}
-
-// reachTime bounds the wait for the first packet between two nodes.
-const reachTime = time.Minute
-
-// talk shows that each reaches the other, over both families.
-func talk(ctx context.Context, a, b *container) error {
-	ctx, cancel := context.WithTimeout(ctx, reachTime)
-	defer cancel()
-	if err := rig.Serve(ctx, b.box.Netns, b.name, 8080); err != nil {
-		return err
-	}
-	for _, ip := range b.ips {
-		if err := rig.Await(ctx, "echo of "+ip.String(), func(ctx context.Context) error { return rig.Ping(ctx, a.box.Netns, ip) }); err != nil {
-			return err
-		}
-		greeting, err := rig.Connect(ctx, a.box.Netns, ip, 8080)
-		if err != nil {
-			return err
-		}
-		say("%s pings %s and connects to it: it is %q who it sees", a.name, ip, greeting)
-	}
-	return nil
-}
-
-// table shows what was made, from the agents and from Neutron.
-func table(ctx context.Context, tenant *rig.Tenant, all []*container) error {
-	// The switch was asked, and was ready; Neutron hears of it a little later.
-	ctx, cancel := context.WithTimeout(ctx, reachTime)
-	defer cancel()
-	status := map[string]string{}
-	err := rig.Await(ctx, "ports ACTIVE in Neutron", func(ctx context.Context) error {
-		ports, err := tenant.Ports(ctx)
-		for _, p := range ports {
-			if status[p.ID] = p.Status; p.Status != "ACTIVE" {
-				err = fmt.Errorf("port %s is %s", p.ID, p.Status)
-			}
-		}
-		return err
-	})
+// describe asks the agent which port it is.
+func (c *container) describe(ctx context.Context) error {
+	list, err := c.agent.Client().Attachments(ctx)
 	if err != nil {
 		return err
 	}
-	fmt.Println()
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "CONTAINER\tNODE\tNEUTRON PORT\tSTATUS\tMAC\tADDRESSES\tNETWORK\tSECURITY GROUPS")
-	for _, c := range all {
-		list, err := c.agent.Client().Attachments(ctx)
-		if err != nil {
-			return err
-		}
-		for _, at := range list {
-			write(w, c, at, status[at.PortID])
+	for _, at := range list {
+		if at.Sandbox == c.box.ID {
+			c.port, c.mac = at.PortID, at.MAC
+			return nil
 		}
 	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("print table: %w", err)
-	}
-	fmt.Println()
-	say("Neutron and the nodes agree; now all of it is removed again")
-	return nil
+	return fmt.Errorf("the agent of %s knows nothing of %s", c.agent.Host.Name, c.name)
 }
 
-func write(w *tabwriter.Writer, c *container, at agentapi.Attachment, status string) {
-	_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%v\t%s\t%v\n",
-		c.name, c.agent.Node.Name, at.PortID, status, at.MAC, at.Addresses, at.Network, at.SecurityGroups)
+// leave calls the plugin's DEL and ends what runs in the container.
+func leave(ctx context.Context, dir string, a *rig.Agent, name string) error {
+	if !containerNetns(name).Exists() {
+		return nil
+	}
+	box := &rig.Sandbox{ID: containerNetns(name).Name, Netns: containerNetns(name)}
+	err := a.Del(ctx, box, "eth0", a.Conf(resourceName, map[string]any{"name": resourceName}))
+	return errors.Join(err, endServer(dir, name), box.Close())
+}
+
+// serveIn starts a small web server in the container, which lives on.
+func (c *container) serveIn(dir string) error {
+	return startServer(dir, c.box.Netns, c.name)
+}
+
+// folder of the agent of the n-th host.
+func agentDir(dir string, n int) string { return filepath.Join(dir, "agents", fmt.Sprintf("a%d", n)) }
+
+// agents prepares the agents of all hosts.
+func (st *stage) agents() ([]*rig.Agent, error) {
+	var all []*rig.Agent
+	for i, h := range st.hosts {
+		if err := os.MkdirAll(agentDir(st.dir, i), 0o700); err != nil {
+			return nil, fmt.Errorf("make the agent's folder: %w", err)
+		}
+		a, err := rig.NewAgent(st.programs, h, agentDir(st.dir, i), st.agent)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Kuryr Authors
 
-// Command quickstart shows what Kuryr does: it brings up a real OpenStack
-// with two hypervisors, starts an agent on each, attaches a container on each
-// to one Neutron network, and lets them talk.
+// Command quickstart shows what Kuryr does. It brings up the embedded OpenStack
+// with two hypervisors in network namespaces, or uses the cloud that --cloud
+// names, starts Kuryr's agent, and goes through the main job with two
+// containers: Neutron ports, ping, security group, load balancer, floating IP.
 //
-// Its promises: every step is said before it is done; what is shown was
-// measured, not assumed; at the end nothing is left running that was not
-// running before, unless --keep asks for it.
+// It promises that each step says what it does and then what was seen, that
+// nothing is shown which was not measured, that the host's own network stays as
+// it is, and that `quickstart down` leaves nothing.
 package main

@@ -9,13 +9,11 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/kuryr-go/kuryr/test/openstack"
-	"github.com/kuryr-go/kuryr/test/rig"
 )
 
 func main() { os.Exit(run()) }
@@ -23,87 +21,88 @@ func main() { os.Exit(run()) }
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	var dir string
-	var keep bool
-	cmd := &cobra.Command{
-		Use:   "quickstart",
-		Short: "Two containers on two nodes of a real OpenStack, each with a Neutron port",
-		Args:  cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
-		RunE: func(cmd *cobra.Command, _ []string) error { return show(cmd.Context(), dir, keep) },
-	}
-	cmd.Flags().StringVar(&dir, "dir", openstack.DefaultDir(), "state of the test cloud")
-	cmd.Flags().BoolVar(&keep, "keep", false, "leave the cloud running (stop it with make cloud-down)")
-	if err := cmd.ExecuteContext(ctx); err != nil {
+	if err := root().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
 		return 1
 	}
 	return 0
 }
 
+// settings are the flags.
+type settings struct {
+	dir                     string
+	cloud, external         string
+	node, ovsdb, lbProvider string
+	picture                 string
+}
+
+func root() *cobra.Command {
+	var s settings
+	cmd := &cobra.Command{
+		Use:   "quickstart [up|down]",
+		Short: "Two containers with Neutron ports, on an OpenStack that is made for it or on yours",
+		Args:  cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
+	}
+	cmd.PersistentFlags().StringVar(&s.dir, "dir", defaultDir(), "where its state is")
+	up := &cobra.Command{
+		Use: "up", Short: "Show it all, and leave it running", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return show(cmd.Context(), s) },
+	}
+	f := up.Flags()
+	f.StringVar(&s.cloud, "cloud", os.Getenv("CLOUD"), "use this cloud of clouds.yaml instead of the embedded one; this machine must be one of its hypervisors")
+	f.StringVar(&s.external, "external-network", "", "with --cloud: the network of routers' gateways (default: the only external one)")
+	f.StringVar(&s.node, "node", "", "with --cloud: this machine's name in binding:host_id (default: its host name)")
+	f.StringVar(&s.ovsdb, "ovsdb", "unix:/run/openvswitch/db.sock", "with --cloud: this machine's Open vSwitch")
+	f.StringVar(&s.lbProvider, "lb-provider", "ovn", "with --cloud: Octavia's provider")
+	f.StringVar(&s.picture, "picture", "", "file for the topology as SVG (default: topology.svg in --dir)")
+	down := &cobra.Command{
+		Use: "down", Short: "Remove everything that up made", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return takeDown(cmd.Context(), s.dir) },
+	}
+	cmd.AddCommand(up, down, server())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	return cmd
+}
+
+func defaultDir() string {
+	base := os.Getenv("XDG_CACHE_HOME")
+	if !filepath.IsAbs(base) {
+		base = "/var/cache"
+	}
+	return filepath.Join(base, "kuryr-quickstart")
+}
+
 var began = time.Now()
 
+// heading begins a step: what is done, and why.
+func heading(format string, args ...any) { fmt.Printf("\n%s\n", fmt.Sprintf(format, args...)) }
+
+// say tells what was done or seen.
 func say(format string, args ...any) {
 	fmt.Printf("%6.1fs  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// show does it all, and takes it down again.
-func show(ctx context.Context, dir string, keep bool) (err error) {
+// needsRoot is the one thing that cannot be helped.
+func needsRoot() error {
 	if os.Geteuid() != 0 {
 		return errors.New("network namespaces need root: run it with sudo")
 	}
-	running, _ := openstack.Attach(dir)
-	say("a real OpenStack: Keystone, Neutron, Octavia, OVN and two hypervisors, in namespaces of their own")
-	r, err := rig.New(ctx, rig.Options{Options: openstack.Options{Dir: dir, Nodes: 2, Progress: func(_ time.Duration, step string) { say("  %s", step) }}})
-	if err != nil {
-		return err
-	}
-	defer func() {
-		ctx := context.WithoutCancel(ctx)
-		err = errors.Join(err, r.Close())
-		if running != nil || keep {
-			say("the cloud runs on; stop it with: make cloud-down")
-			return
-		}
-		say("the cloud stops; its data stays for a faster start")
-		err = errors.Join(err, r.Cloud.Down(ctx))
-	}()
-	return tour(ctx, r)
+	return nil
 }
 
-// tour shows the containers on a cloud that is up.
-func tour(ctx context.Context, r *rig.Rig) (err error) {
-	project, err := r.Cloud.MakeProject(ctx, "quickstart")
+// show does it all, and leaves it running.
+func show(ctx context.Context, s settings) error {
+	if err := needsRoot(); err != nil {
+		return err
+	}
+	st, err := openStage(ctx, s)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, project.Delete(context.WithoutCancel(ctx))) }()
-	tenant, err := rig.NewTenant(ctx, project)
-	if err != nil {
-		return err
+	defer st.close()
+	t := &tour{stage: st, programs: st.programs}
+	if err := t.run(ctx); err != nil {
+		return fmt.Errorf("%w\n(make quickstart-down removes what is there; the agents' logs are in %s)", err, filepath.Join(s.dir, "agents"))
 	}
-	network, err := tenant.Network(ctx, "quickstart", "10.88.0.0/24", "fd00:88::/64")
-	if err != nil {
-		return err
-	}
-	if _, err := tenant.OpenGroup(ctx, "quickstart"); err != nil {
-		return err
-	}
-	say("a tenant network %s with %s and %s", network.Name, network.Subnets[0].CIDR, network.Subnets[1].CIDR)
-	var containers []*container
-	defer func() {
-		for _, c := range containers {
-			err = errors.Join(err, c.leave(context.WithoutCancel(ctx)))
-		}
-	}()
-	for i, node := range r.Cloud.Nodes()[:2] {
-		c, err := enter(ctx, r, node, fmt.Sprintf("web-%d", i+1), project.ID)
-		if err != nil {
-			return err
-		}
-		containers = append(containers, c)
-	}
-	if err := talk(ctx, containers[0], containers[1]); err != nil {
-		return err
-	}
-	return table(ctx, tenant, containers)
+	return st.farewell(t)
 }

@@ -26,7 +26,9 @@ import (
 
 // Agent is a `kuryr agent` process in a node's namespace.
 type Agent struct {
-	// Node is where it runs.
+	// Host is where it runs.
+	Host Host
+	// Node is the same as a hypervisor of the rig's cloud; nil on another machine.
 	Node *openstack.Node
 	// Dir holds its configuration, journal, socket and log.
 	Dir string
@@ -43,10 +45,21 @@ type Agent struct {
 	done chan struct{} // guarded by mu; closed when cmd has ended
 }
 
+// Host is a machine with an Open vSwitch.
+type Host struct {
+	// Name is what binding:host_id says.
+	Name  string
+	Netns openstack.Netns
+	// OVSDB is the address of its Open vSwitch database.
+	OVSDB string
+}
+
 // AgentOptions say what differs from the rig's usual agent.
 type AgentOptions struct {
 	// Cloud is the entry of the cloud's clouds.yaml; empty: "appcred".
 	Cloud string
+	// CloudsFile is the clouds.yaml that Cloud is in; empty: the rig's cloud's.
+	CloudsFile string
 	// Cluster is the cluster id; empty: "rig".
 	Cluster string
 	// Config is laid over the usual configuration, section by section.
@@ -58,18 +71,30 @@ const metricsAddress = "127.0.0.1:9655"
 
 // NewAgent prepares an agent for a node below dir; Start starts it.
 func (r *Rig) NewAgent(node *openstack.Node, dir string, o AgentOptions) (*Agent, error) {
+	if o.CloudsFile == "" {
+		o.CloudsFile = r.Cloud.CloudsFile()
+	}
+	a, err := NewAgent(r.Programs, Host{Name: node.Name, Netns: node.Netns(), OVSDB: node.OVSDB()}, dir, o)
+	if a != nil {
+		a.Node = node
+	}
+	return a, err
+}
+
+// NewAgent prepares an agent for any host.
+func NewAgent(programs Programs, host Host, dir string, o AgentOptions) (*Agent, error) {
 	if o.Cloud == "" {
 		o.Cloud = "appcred"
 	}
 	if o.Cluster == "" {
 		o.Cluster = "rig"
 	}
-	a := &Agent{Node: node, Dir: dir, Socket: filepath.Join(dir, "agent.sock"), Cluster: o.Cluster, programs: r.Programs}
+	a := &Agent{Host: host, Dir: dir, Socket: filepath.Join(dir, "agent.sock"), Cluster: o.Cluster, programs: programs}
 	a.config = map[string]any{
-		"node": node.Name, "cluster": o.Cluster,
+		"node": host.Name, "cluster": o.Cluster,
 		"agent":   map[string]any{"socket": a.Socket, "journal": filepath.Join(dir, "agent.db")},
-		"cloud":   map[string]any{"name": o.Cloud, "configFile": r.Cloud.CloudsFile(), "requestTimeout": "30s"},
-		"ovs":     map[string]any{"database": node.OVSDB()},
+		"cloud":   map[string]any{"name": o.Cloud, "configFile": o.CloudsFile, "requestTimeout": "30s"},
+		"ovs":     map[string]any{"database": host.OVSDB},
 		"log":     map[string]any{"level": "debug", "format": "json"},
 		"metrics": map[string]any{"address": metricsAddress},
 	}
@@ -120,7 +145,7 @@ func (a *Agent) Start(ctx context.Context) error {
 	cmd.Stdout, cmd.Stderr = log, log
 	// A signal to the terminal's group is for the test, which then stops its agents.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := a.Node.Netns().Start(cmd); err != nil {
+	if err := a.Host.Netns.Start(cmd); err != nil {
 		return fmt.Errorf("rig: start agent: %w", err)
 	}
 	if err := os.WriteFile(a.pidFile(), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600); err != nil {
@@ -131,7 +156,7 @@ func (a *Agent) Start(ctx context.Context) error {
 	a.mu.Lock()
 	a.cmd, a.done = cmd, done
 	a.mu.Unlock()
-	return Await(ctx, "agent of "+a.Node.Name, func(ctx context.Context) error {
+	return Await(ctx, "agent of "+a.Host.Name, func(ctx context.Context) error {
 		select {
 		case <-done:
 			return Fatal(fmt.Errorf("agent ended: %s", tail(a.LogFile())))
@@ -178,7 +203,7 @@ func (a *Agent) signal(sig syscall.Signal) error {
 
 // Settled waits until the agent has nothing left to give back.
 func (a *Agent) Settled(ctx context.Context) error {
-	return Await(ctx, "releases of "+a.Node.Name, func(ctx context.Context) error {
+	return Await(ctx, "releases of "+a.Host.Name, func(ctx context.Context) error {
 		list, err := a.Client().Attachments(ctx)
 		if err != nil {
 			return err
@@ -194,7 +219,7 @@ func (a *Agent) Settled(ctx context.Context) error {
 
 // Page fetches a page of the agent's metrics address: "/metrics", "/readyz".
 func (a *Agent) Page(ctx context.Context, path string) (status int, body string, err error) {
-	tr := &http.Transport{DialContext: a.Node.Netns().DialContext}
+	tr := &http.Transport{DialContext: a.Host.Netns.DialContext}
 	defer tr.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+metricsAddress+path, nil)
 	if err != nil {
@@ -218,7 +243,7 @@ func (a *Agent) Command(ctx context.Context, args ...string) (string, error) {
 	cmd.Env = cleanEnv()
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := a.Node.Netns().Start(cmd); err != nil {
+	if err := a.Host.Netns.Start(cmd); err != nil {
 		return "", fmt.Errorf("rig: kuryr %s: %w", args[0], err)
 	}
 	err := cmd.Wait()

@@ -36,7 +36,15 @@ type Sandbox struct {
 // NewSandbox makes a namespace with its loopback up.
 func NewSandbox() (*Sandbox, error) {
 	id := strings.ToLower(rand.Text())
-	s := &Sandbox{ID: id, Netns: openstack.Netns{Name: fmt.Sprintf("%s%d-%s", sandboxPrefix, os.Getpid(), id[:10])}}
+	return makeSandbox(&Sandbox{ID: id, Netns: openstack.Netns{Name: fmt.Sprintf("%s%d-%s", sandboxPrefix, os.Getpid(), id[:10])}})
+}
+
+// NamedSandbox makes one that is no test's: it outlives the process. The name is its ID.
+func NamedSandbox(name string) (*Sandbox, error) {
+	return makeSandbox(&Sandbox{ID: name, Netns: openstack.Netns{Name: name}})
+}
+
+func makeSandbox(s *Sandbox) (*Sandbox, error) {
 	made := make(chan error)
 	go func() {
 		// The thread has another namespace now and dies with the goroutine.

@@ -45,7 +45,7 @@ func sweep() error {
 		if !orphaned(filepath.Base(dir), dirPrefix) {
 			continue
 		}
-		if err := errors.Join(killAgents(dir), os.RemoveAll(dir)); err != nil {
+		if err := errors.Join(KillAgents(dir), os.RemoveAll(dir)); err != nil {
 			return fmt.Errorf("rig: sweep %s: %w", dir, err)
 		}
 	}
@@ -60,8 +60,8 @@ func orphaned(name, prefix string) bool {
 	return err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
-// killAgents ends the agents of a folder that still run.
-func killAgents(dir string) error {
+// KillAgents ends the agents below a folder that still run, whoever started them.
+func KillAgents(dir string) error {
 	files, err := filepath.Glob(filepath.Join(dir, "*", pidName))
 	if err != nil {
 		return err
