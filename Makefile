@@ -6,6 +6,9 @@ CNIDIR  ?= /opt/cni/bin
 DESTDIR ?=
 # How long each fuzz test runs in `make fuzz`.
 FUZZTIME ?= 20s
+# For `make quickstart`: an entry of clouds.yaml instead of the embedded cloud, and more flags.
+CLOUD ?=
+ARGS  ?=
 
 GO      ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -19,22 +22,33 @@ LDFLAGS    := -s -w -X $(VERSIONPKG).version=$(VERSION) -X $(VERSIONPKG).commit=
 # may be skipped: a test whose needs are missing fails.
 REQUIRE := $(if $(filter 0,$(shell id -u)),KURYR_TEST_REQUIRE=1)
 ASROOT  := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$$PATH")
-CLOUD   := $(ASROOT) $(GO) run ./test/openstack/cmd/testcloud
+TESTCLOUD := $(ASROOT) $(GO) run ./test/openstack/cmd/testcloud
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build install clean generate test fuzz lint lint-fix vuln setup e2e bench quickstart cloud-up cloud-status cloud-down cloud-wipe
+.PHONY: help build install clean generate test fuzz lint lint-fix vuln setup e2e bench quickstart quickstart-down cloud-up cloud-status cloud-down cloud-wipe
 
 ## General
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
-	@printf '\nFirst time here: make quickstart (a real OpenStack and two containers on it), make test.\n'
+	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@printf '\nFirst time here: make quickstart (an OpenStack and two containers on it), make test.\n'
 
-setup: ## Install the Debian packages that tests and quick start need (sudo where not root)
+setup: ## Install the Debian packages that all the tests need (sudo where not root)
 	@tools/setup e2e
-	@$(CLOUD) install
+	@$(TESTCLOUD) install
+
+## Quick start
+
+quickstart: ## Show it all on an OpenStack in this machine's namespaces (CLOUD=NAME: on your own), and leave it up
+	@tools/setup quickstart
+	@$(GO) build -buildvcs=false -o bin/quickstart ./test/quickstart
+	@$(ASROOT) bin/quickstart up --cloud '$(CLOUD)' $(ARGS)
+
+quickstart-down: ## Remove everything that it made
+	@$(GO) build -buildvcs=false -o bin/quickstart ./test/quickstart
+	@$(ASROOT) bin/quickstart down $(ARGS)
 
 ## Build
 
@@ -85,8 +99,6 @@ vuln: ## Look for known vulnerabilities (needs https://vuln.go.dev)
 
 ## Real OpenStack
 
-quickstart: setup ## Bring up an OpenStack and show two containers on two nodes reaching each other
-	$(ASROOT) $(GO) run ./test/quickstart
 
 e2e: setup ## Run the end-to-end tests on a real OpenStack, which they bring up
 	$(ASROOT) tools/e2e
@@ -95,13 +107,13 @@ bench: setup ## Measure ADD and DEL on a real OpenStack, beside the reference pl
 	$(ASROOT) $(GO) run ./test/bench
 
 cloud-up: setup ## Bring up the test OpenStack, or what of it does not run
-	$(CLOUD) up
+	$(TESTCLOUD) up
 
 cloud-status: ## Tell whether it runs, and how to reach it
-	@$(CLOUD) status
+	@$(TESTCLOUD) status
 
 cloud-down: ## Take it down; its databases stay, for a faster start
-	$(CLOUD) down
+	$(TESTCLOUD) down
 
 cloud-wipe: ## Take it down and delete its databases
-	$(CLOUD) wipe
+	$(TESTCLOUD) wipe
