@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+// Package ovn keeps OVN's northbound database as the embedded cloud's tables
+// demand, laid out as Neutron's ML2/OVN driver lays it out, and tells the cloud
+// what OVN reports of ports, hypervisors and the members of load balancers.
+//
+// # Promises
+//
+// It is level-triggered: what is wanted is computed from the tables, compared
+// with what there is, and the difference written. When a connection begins
+// everything is compared; after that the units that a commit of the tables
+// concerns, and those whose rows somebody else touched. What differs is
+// repaired; rows with our marks that nobody demands are removed; rows of
+// others are left alone.
+//
+// Work is proportional to what changed. Whatever has to be written goes in one
+// transaction, of bounded size. What the server refuses is found by halves,
+// told, and tried again later; it holds up nothing else.
+//
+// # How a kind of unit plugs in
+//
+// A unit is what is compared as one: a network, a port, a rule, a load
+// balancer. Its kind (see kind; the list is in kinds) says five things:
+//
+//   - every: the ids of the units that the tables demand, for the comparison
+//     of everything.
+//   - rows: given the tables and an id, the rows that the unit wants in the
+//     northbound database, none when the tables no longer have it. This is a
+//     pure function of a view, and is tested as one. A Row has a table, a key
+//     that is its own in its table, and columns; columns that it does not name
+//     are not touched. References go two ways. A column that refers to one row
+//     (dhcpv4_options) has a Ref as its value. A set of references (a switch's
+//     ports, a router's load balancers) is no column of the parent's Row: each
+//     child says in which sets it is (Row.In), whoever's unit the parent is.
+//     Rows come after those that they are in or refer to; a row that is
+//     missing is waited for.
+//   - owns: by table, whose a row in the database is, from its name, its
+//     external_ids or the row that it is in: the unit's id and the row's key.
+//     This is how a restart finds its own again, and how strangers are found.
+//   - stirs: by table of the cloud, which units a changed row (before, after)
+//     concerns. Rows have changed when it is called. It must not look at more
+//     than the change concerns.
+//   - chassis: the units that depend on which hypervisors there are.
+//
+// A table or column that is not in northbound yet is added there.
+//
+// # What it must not know
+//
+// The APIs: who may do what, what is valid, which status a port has.
+package ovn
