@@ -25,6 +25,18 @@ const MaxFile = 1 << 20
 // its path ("agent.socket", "users[1].name").
 type Origins map[string]string
 
+// At gives where the value of a path stood; when it was not set, where the
+// nearest section around it did, or else the name of the file.
+func (o Origins) At(path, name string) string {
+	for path != "" {
+		if at, ok := o[path]; ok {
+			return at
+		}
+		path = path[:max(0, strings.LastIndexAny(path, ".["))]
+	}
+	return name
+}
+
 // ReadFile reads a file into the struct that into points to. Errors about the
 // content are Problems; a file that cannot be read is an error of package os.
 func ReadFile(path string, into any) (Origins, error) {

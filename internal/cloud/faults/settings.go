@@ -8,7 +8,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/kuryr-go/kuryr/internal/strictyaml"
@@ -125,17 +124,7 @@ func Read(name string, content []byte) (Settings, error) {
 
 // check finds everything that is not allowed.
 func (s *Settings) check(origins strictyaml.Origins, name string) (problems strictyaml.Problems) {
-	report := func(key, format string, args ...any) {
-		origin := name
-		// What is missing stands where its section does.
-		for path := key; path != ""; path = path[:max(0, strings.LastIndexByte(path, '.'))] {
-			if at, ok := origins[path]; ok {
-				origin = at
-				break
-			}
-		}
-		problems.Add(origin, key, format, args...)
-	}
+	report := func(key, format string, args ...any) { problems.Add(origins.At(key, name), key, format, args...) }
 	for i := range s.Rules {
 		at := fmt.Sprintf("rules[%d].", i)
 		s.Rules[i].check(func(key, format string, args ...any) { report(at+key, format, args...) })
