@@ -30,6 +30,7 @@ type Store struct {
 // table is a Table of whatever row type.
 type table interface {
 	called() string
+	size() int
 	load(key, value []byte) error
 	undo(id string, before any)
 	encode(row any) ([]byte, error)

@@ -170,6 +170,8 @@ func (ix *Index[T]) remove(row *T, id string) {
 
 func (t *Table[T]) called() string { return t.name }
 
+func (t *Table[T]) size() int { return t.rows.Len() }
+
 func (t *Table[T]) load(key, value []byte) error {
 	row := new(T)
 	if err := json.Unmarshal(value, row); err != nil {
