@@ -3,7 +3,10 @@
 
 package model
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // LBMeta is what every Octavia resource has.
 type LBMeta struct {
@@ -16,10 +19,15 @@ type LBMeta struct {
 	OperatingStatus    string     `json:"operating_status"`
 	CreatedAt          time.Time  `json:"created_at"`
 	UpdatedAt          *time.Time `json:"updated_at"`
-	Tags               []string   `json:"tags"`
-	// Seq orders what one list shows: by creation.
-	Seq int64 `json:"seq" api:"-"`
+	// Tags are sorted.
+	Tags []string `json:"tags"`
+	// Next is the operating status that the row has when what it is PENDING for
+	// is done; empty: the one it has.
+	Next string `json:"next,omitempty" api:"-"`
 }
+
+// LB gives the LBMeta of a row that embeds one.
+func (m *LBMeta) LB() *LBMeta { return m }
 
 // LoadBalancer is an Octavia load balancer.
 type LoadBalancer struct {
@@ -39,9 +47,24 @@ type LoadBalancer struct {
 
 // AdditionalVIP is one more address of a load balancer.
 type AdditionalVIP struct {
+	// IPAddress is empty where the provider took no notice of it.
 	IPAddress string `json:"ip_address"`
 	SubnetID  string `json:"subnet_id"`
 	PortID    string `json:"port_id" api:"-"`
+}
+
+// vipPorts are the ports that hold the addresses.
+func (r *LoadBalancer) vipPorts() []string {
+	ports := []string{}
+	if r.VIPPortID != "" {
+		ports = append(ports, r.VIPPortID)
+	}
+	for _, vip := range r.AdditionalVIPs {
+		if vip.PortID != "" && !slices.Contains(ports, vip.PortID) {
+			ports = append(ports, vip.PortID)
+		}
+	}
+	return ports
 }
 
 // Listener is an Octavia listener.
@@ -159,4 +182,20 @@ type FlavorProfile struct {
 	Name         string `json:"name"`
 	ProviderName string `json:"provider_name"`
 	FlavorData   string `json:"flavor_data"`
+}
+
+// AvailabilityZone is an Octavia availability zone. Its name is its id.
+type AvailabilityZone struct {
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	Enabled     bool   `json:"enabled"`
+	ProfileID   string `json:"availability_zone_profile_id"`
+}
+
+// AvailabilityZoneProfile is an Octavia availability zone profile.
+type AvailabilityZoneProfile struct {
+	ID           string `json:"id"`
+	Name         string `json:"name"`
+	ProviderName string `json:"provider_name"`
+	ZoneData     string `json:"availability_zone_data"`
 }

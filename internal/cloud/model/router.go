@@ -3,6 +3,9 @@
 
 package model
 
+// OwnerRouterInterface is the device_owner of a port that is a router's interface.
+const OwnerRouterInterface = "network:router_interface"
+
 // Gateway is a router's way out.
 type Gateway struct {
 	NetworkID  string    `json:"network_id"`
@@ -13,7 +16,7 @@ type Gateway struct {
 }
 
 // Router is a Neutron router. Its interfaces are the ports whose device_id it
-// is and whose device_owner is network:router_interface.
+// is and whose device_owner is OwnerRouterInterface.
 type Router struct {
 	Meta
 	Name                  string   `json:"name"`

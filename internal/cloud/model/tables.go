@@ -39,6 +39,9 @@ type Tables struct {
 	Flavors        *store.Table[Flavor]
 	FlavorProfiles *store.Table[FlavorProfile]
 
+	AvailabilityZones        *store.Table[AvailabilityZone]
+	AvailabilityZoneProfiles *store.Table[AvailabilityZoneProfile]
+
 	// Identity is Keystone's part.
 	Identity IdentityTables
 
@@ -62,6 +65,7 @@ type Indexes struct {
 	PortByMAC            *store.Index[Port] // network and MAC: "id mac"
 	PortByAddress        *store.Index[Port] // subnet and address: "id address"
 	PortBySubnet         *store.Index[Port]
+	InterfaceByNetwork   *store.Index[Port]  // ports that are interfaces of routers
 	TrunkByPort          *store.Index[Trunk] // its parent
 	TrunkBySubPort       *store.Index[Trunk]
 	RBACByObject         *store.Index[RBACPolicy]
@@ -84,7 +88,21 @@ type Indexes struct {
 	L7PolicyByListener   *store.Index[L7Policy]
 	L7PolicyByPool       *store.Index[L7Policy]
 	L7RuleByPolicy       *store.Index[L7Rule]
-	LBByVIPPort          *store.Index[LoadBalancer]
+	MemberBySubnet       *store.Index[Member]
+	MemberByAddress      *store.Index[Member]
+	LBByVIPPort          *store.Index[LoadBalancer] // also those of additional VIPs
+	LBByNetwork          *store.Index[LoadBalancer] // the VIP's
+	LBByProject          *store.Index[LoadBalancer]
+	ListenerByProject    *store.Index[Listener]
+	PoolByProject        *store.Index[LBPool]
+	MemberByProject      *store.Index[Member]
+	MonitorByProject     *store.Index[HealthMonitor]
+	L7PolicyByProject    *store.Index[L7Policy]
+	L7RuleByProject      *store.Index[L7Rule]
+	FlavorByProfile      *store.Index[Flavor]
+	LBByFlavor           *store.Index[LoadBalancer]
+	ZoneByProfile        *store.Index[AvailabilityZone]
+	LBByZone             *store.Index[LoadBalancer]
 }
 
 // New makes the tables on a store in memory; Open of its Store reads a file.
@@ -178,9 +196,15 @@ func (t *Tables) ports(s *store.Store) {
 		}
 		return keys
 	})
+	ix.InterfaceByNetwork = by(func(p *Port) string {
+		if p.DeviceOwner == OwnerRouterInterface {
+			return p.NetworkID
+		}
+		return ""
+	})
 	t.Ports = store.NewTable(s, "ports", func(p *Port) string { return p.ID },
 		ix.PortByProject, ix.PortByNetwork, ix.PortByDevice, ix.PortByHost, ix.PortByOwner, ix.PortByName, ix.PortByTag,
-		ix.PortBySecurityGroup, ix.PortByMAC, ix.PortByAddress, ix.PortBySubnet)
+		ix.PortBySecurityGroup, ix.PortByMAC, ix.PortByAddress, ix.PortBySubnet, ix.InterfaceByNetwork)
 }
 
 func (t *Tables) security(s *store.Store) {
@@ -198,22 +222,43 @@ func (t *Tables) security(s *store.Store) {
 
 func (t *Tables) loadBalancing(s *store.Store) {
 	ix := &t.Index
-	ix.LBByVIPPort = by(func(r *LoadBalancer) string { return r.VIPPortID })
-	t.LoadBalancers = store.NewTable(s, "loadbalancers", func(r *LoadBalancer) string { return r.ID }, ix.LBByVIPPort)
+	ix.LBByVIPPort = store.NewIndex((*LoadBalancer).vipPorts)
+	ix.LBByNetwork = by(func(r *LoadBalancer) string { return r.VIPNetworkID })
+	ix.LBByProject = by(func(r *LoadBalancer) string { return r.ProjectID })
+	ix.LBByFlavor = by(func(r *LoadBalancer) string { return optional(r.FlavorID) })
+	ix.LBByZone = by(func(r *LoadBalancer) string { return optional(r.AvailabilityZone) })
+	t.LoadBalancers = store.NewTable(s, "loadbalancers", func(r *LoadBalancer) string { return r.ID }, ix.LBByVIPPort, ix.LBByNetwork, ix.LBByProject, ix.LBByFlavor, ix.LBByZone)
 	ix.ListenerByLB = by(func(r *Listener) string { return r.LoadBalancerID })
 	ix.ListenerByPool = by(func(r *Listener) string { return optional(r.DefaultPoolID) })
-	t.Listeners = store.NewTable(s, "listeners", func(r *Listener) string { return r.ID }, ix.ListenerByLB, ix.ListenerByPool)
+	ix.ListenerByProject = by(func(r *Listener) string { return r.ProjectID })
+	t.Listeners = store.NewTable(s, "listeners", func(r *Listener) string { return r.ID }, ix.ListenerByLB, ix.ListenerByPool, ix.ListenerByProject)
 	ix.PoolByLB = by(func(r *LBPool) string { return r.LoadBalancerID })
-	t.LBPools = store.NewTable(s, "pools", func(r *LBPool) string { return r.ID }, ix.PoolByLB)
+	ix.PoolByProject = by(func(r *LBPool) string { return r.ProjectID })
+	t.LBPools = store.NewTable(s, "pools", func(r *LBPool) string { return r.ID }, ix.PoolByLB, ix.PoolByProject)
 	ix.MemberByPool = by(func(r *Member) string { return r.PoolID })
-	t.Members = store.NewTable(s, "members", func(r *Member) string { return r.ID }, ix.MemberByPool)
+	ix.MemberBySubnet = by(func(r *Member) string { return optional(r.SubnetID) })
+	ix.MemberByAddress = by(func(r *Member) string { return r.Address })
+	ix.MemberByProject = by(func(r *Member) string { return r.ProjectID })
+	t.Members = store.NewTable(s, "members", func(r *Member) string { return r.ID }, ix.MemberByPool, ix.MemberBySubnet, ix.MemberByAddress, ix.MemberByProject)
 	ix.MonitorByPool = by(func(r *HealthMonitor) string { return r.PoolID })
-	t.HealthMonitors = store.NewTable(s, "healthmonitors", func(r *HealthMonitor) string { return r.ID }, ix.MonitorByPool)
+	ix.MonitorByProject = by(func(r *HealthMonitor) string { return r.ProjectID })
+	t.HealthMonitors = store.NewTable(s, "healthmonitors", func(r *HealthMonitor) string { return r.ID }, ix.MonitorByPool, ix.MonitorByProject)
 	ix.L7PolicyByListener = by(func(r *L7Policy) string { return r.ListenerID })
 	ix.L7PolicyByPool = by(func(r *L7Policy) string { return optional(r.RedirectPoolID) })
-	t.L7Policies = store.NewTable(s, "l7policies", func(r *L7Policy) string { return r.ID }, ix.L7PolicyByListener, ix.L7PolicyByPool)
+	ix.L7PolicyByProject = by(func(r *L7Policy) string { return r.ProjectID })
+	t.L7Policies = store.NewTable(s, "l7policies", func(r *L7Policy) string { return r.ID }, ix.L7PolicyByListener, ix.L7PolicyByPool, ix.L7PolicyByProject)
 	ix.L7RuleByPolicy = by(func(r *L7Rule) string { return r.L7PolicyID })
-	t.L7Rules = store.NewTable(s, "l7rules", func(r *L7Rule) string { return r.ID }, ix.L7RuleByPolicy)
-	t.Flavors = store.NewTable(s, "flavors", func(r *Flavor) string { return r.ID })
+	ix.L7RuleByProject = by(func(r *L7Rule) string { return r.ProjectID })
+	t.L7Rules = store.NewTable(s, "l7rules", func(r *L7Rule) string { return r.ID }, ix.L7RuleByPolicy, ix.L7RuleByProject)
+	t.lbFlavors(s)
+}
+
+func (t *Tables) lbFlavors(s *store.Store) {
+	ix := &t.Index
+	ix.FlavorByProfile = by(func(r *Flavor) string { return r.FlavorProfileID })
+	t.Flavors = store.NewTable(s, "flavors", func(r *Flavor) string { return r.ID }, ix.FlavorByProfile)
 	t.FlavorProfiles = store.NewTable(s, "flavor_profiles", func(r *FlavorProfile) string { return r.ID })
+	ix.ZoneByProfile = by(func(r *AvailabilityZone) string { return r.ProfileID })
+	t.AvailabilityZones = store.NewTable(s, "availability_zones", func(r *AvailabilityZone) string { return r.Name }, ix.ZoneByProfile)
+	t.AvailabilityZoneProfiles = store.NewTable(s, "availability_zone_profiles", func(r *AvailabilityZoneProfile) string { return r.ID })
 }
