@@ -28,8 +28,9 @@ type Attribute struct {
 	Policy bool
 	// Hidden is never shown.
 	Hidden bool
-	// Check converts a value and tells what is wrong with it.
-	Check Check
+	// Convert makes of a value what is meant by it, also of a filter's. Check
+	// does that too, and tells what is wrong with it.
+	Convert, Check Check
 }
 
 // Attributes are those of one resource, in the order of the table.
@@ -47,17 +48,15 @@ func (a *Attributes) Get(name string) *Attribute { return a.by[name] }
 // joined by commas, and flags. "#" begins a comment.
 func ParseAttributes(table string, checks Checks) (map[string]*Attributes, error) {
 	all := map[string]*Attributes{}
-	var current *Attributes
+	current := &Attributes{by: map[string]*Attribute{}}
 	for line := range strings.Lines(table) {
 		words := strings.Fields(strings.SplitN(line, "#", 2)[0])
 		switch {
 		case len(words) == 0:
 		case line[0] != ' ':
+			current.own()
 			current = &Attributes{by: map[string]*Attribute{}}
 			all[words[0]] = current
-			for _, owner := range []string{"project_id", "tenant_id"} {
-				current.add(&Attribute{Name: owner, Post: true, Unset: true, Filter: true, Sort: true, Check: stringCheck(255)})
-			}
 		default:
 			a, err := parseAttribute(words, checks)
 			if err != nil {
@@ -66,7 +65,19 @@ func ParseAttributes(table string, checks Checks) (map[string]*Attributes, error
 			current.add(a)
 		}
 	}
+	current.own()
 	return all, nil
+}
+
+// own has the owner under both of its names, once the table has one of them.
+func (a *Attributes) own() {
+	for have, want := range map[string]string{"project_id": "tenant_id", "tenant_id": "project_id"} {
+		if a.by[have] != nil && a.by[want] == nil {
+			twin := *a.by[have]
+			twin.Name = want
+			a.add(&twin)
+		}
+	}
 }
 
 // add lets a later line win.
@@ -94,11 +105,10 @@ func parseAttribute(words []string, checks Checks) (*Attribute, error) {
 			return nil, fmt.Errorf("rest: attribute %s: default: %w", a.Name, err)
 		}
 	}
-	check, err := checks.named(words[3])
-	if err != nil {
+	var err error
+	if a.Convert, a.Check, err = checks.named(words[3]); err != nil {
 		return nil, fmt.Errorf("rest: attribute %s: %w", a.Name, err)
 	}
-	a.Check = check
 	for _, flag := range words[4:] {
 		switch flag {
 		case "filter":
@@ -191,23 +201,18 @@ func read(r *api.Request, name, plural string, bulk bool) (objects []map[string]
 	if err != nil || body == nil {
 		return nil, false, BadRequest("Body contains invalid data")
 	}
-	// Python's Neutron adds an "s", whatever the plural is.
-	list, isList := body[name+"s"]
-	if !isList && plural != name+"s" {
-		list, isList = body[plural]
-	}
-	if !isList {
+	// Neutron finds a list by the name and an "s" alone: what has another plural has no bulk.
+	list, isList := body[plural]
+	if !isList || plural != name+"s" {
 		one, err := object(body, name)
 		return []map[string]any{one}, false, err
 	}
-	items, ok := list.([]any)
-	switch {
-	case !bulk:
+	if !bulk {
 		return nil, true, BadRequest("Bulk operation not supported")
-	case !ok && list != nil:
-		return nil, true, BadRequest("Body contains invalid data")
-	case len(items) == 0:
-		return nil, true, BadRequest("Resources required")
+	}
+	items, err := itemsOf(list, name)
+	if err != nil {
+		return nil, true, err
 	}
 	for _, item := range items {
 		wrapped, ok := item.(map[string]any)
@@ -224,6 +229,34 @@ func read(r *api.Request, name, plural string, bulk bool) (objects []map[string]
 		objects = append(objects, one)
 	}
 	return objects, true, nil
+}
+
+// itemsOf gives the items of what stands for a list.
+func itemsOf(list any, name string) ([]any, error) {
+	invalid := BadRequest("Body contains invalid data")
+	switch x := list.(type) {
+	case []any:
+		if len(x) > 0 {
+			return x, nil
+		}
+	case string:
+		if x != "" {
+			return nil, BadRequest("Object '%s' contains invalid data", name)
+		}
+	case map[string]any:
+		if len(x) > 0 {
+			return nil, BadRequest("Object '%s' contains invalid data", name)
+		}
+	case json.Number:
+		if f, err := x.Float64(); err != nil || f != 0 {
+			return nil, invalid
+		}
+	case bool:
+		if x {
+			return nil, invalid
+		}
+	}
+	return nil, BadRequest("Resources required")
 }
 
 func object(body map[string]any, name string) (map[string]any, error) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -29,9 +30,15 @@ func Reasonf(format string, args ...any) Reason { return Reason(fmt.Sprintf(form
 // the name's colons ("string:255").
 type Checks map[string]func(args []string) Check
 
-// named joins the checks of a list of names.
-func (c Checks) named(list string) (Check, error) {
-	var chain []Check
+// converters are the names of checks that Neutron applies to filters too.
+var converters = []string{
+	"boolean", "boolean-or-none", "int", "lower", "none-is-empty", "canonical-cidr", "canonical-ip", "mac-if-none",
+	"port-value", "sg-protocol", "protocol", "ethertype", "prefix", "rbac-object-type",
+}
+
+// named joins the checks of a list of names, and those of them that convert.
+func (c Checks) named(list string) (convert, check Check, err error) {
+	var all, converting []Check
 	for name := range strings.SplitSeq(list, ",") {
 		words := strings.Split(name, ":")
 		maker := c[words[0]]
@@ -39,19 +46,27 @@ func (c Checks) named(list string) (Check, error) {
 			maker = basic[words[0]]
 		}
 		if maker == nil {
-			return nil, fmt.Errorf("no check is called %q", words[0])
+			return nil, nil, fmt.Errorf("no check is called %q", words[0])
 		}
-		chain = append(chain, maker(words[1:]))
+		one := maker(words[1:])
+		all = append(all, one)
+		if slices.Contains(converters, words[0]) {
+			converting = append(converting, one)
+		}
 	}
+	return chain(converting), chain(all), nil
+}
+
+func chain(checks []Check) Check {
 	return func(value any) (any, error) {
 		var err error
-		for _, check := range chain {
+		for _, check := range checks {
 			if value, err = check(value); err != nil {
 				return nil, err
 			}
 		}
 		return plain(value), nil
-	}, nil
+	}
 }
 
 // plain gives a number of the request as an int, where it is one.
@@ -123,7 +138,7 @@ func boolean(v any) (any, error) {
 func integer(v any) (any, error) {
 	switch n := v.(type) {
 	case json.Number:
-		if f, err := n.Float64(); err == nil {
+		if f, err := n.Float64(); err == nil && f > -1<<62 && f < 1<<62 {
 			return int(f), nil
 		}
 	case int:
@@ -156,7 +171,7 @@ func lower(v any) (any, error) {
 	if s, ok := v.(string); ok {
 		return strings.ToLower(s), nil
 	}
-	return nil, InvalidInput("'%s' cannot be converted to lower case string", Str(v))
+	return nil, InvalidInput("Input value %s must be string type", Str(v))
 }
 
 var uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}$`)
@@ -169,32 +184,36 @@ func uuidCheck(v any) (any, error) {
 }
 
 func uuidList(v any) (any, error) {
+	list, err := ListOf(v, uuidCheck)
+	return list, err
+}
+
+// ListOf checks a list without duplicates whose items pass a check. Its error is a Reason or the item's.
+func ListOf(v any, item Check) ([]any, error) {
 	list, ok := v.([]any)
 	if !ok {
 		return nil, Reasonf("'%s' is not a list", Str(v))
 	}
-	seen := map[string]bool{}
-	for _, item := range list {
-		if _, err := uuidCheck(item); err != nil {
-			return nil, err
+	seen, twice := map[string]bool{}, []string{}
+	for _, x := range list {
+		word := Repr(x)
+		if seen[word] && !slices.Contains(twice, Str(x)) {
+			twice = append(twice, Str(x))
 		}
-		if id := item.(string); seen[id] {
-			return nil, Reasonf("Duplicate items in the list: '%s'", joinStr(list))
-		} else {
-			seen[id] = true
+		seen[word] = true
+	}
+	if len(twice) > 0 {
+		return nil, Reasonf("Duplicate items in the list: '%s'", strings.Join(twice, ", "))
+	}
+	for _, x := range list {
+		if _, err := item(x); err != nil {
+			return nil, err
 		}
 	}
 	return list, nil
 }
 
-func joinStr(list []any) string {
-	var words []string
-	for _, item := range list {
-		words = append(words, Str(item))
-	}
-	return strings.Join(words, ", ")
-}
-
+// stringCheck takes texts up to a length in characters.
 func stringCheck(longest int) Check {
 	return func(v any) (any, error) {
 		s, ok := v.(string)
@@ -238,7 +257,7 @@ func oneOf(args []string) Check {
 				return v, nil
 			}
 		}
-		return nil, Reasonf("'%s' is not in %s", Str(v), Repr(allowed))
+		return nil, Reasonf("%s is not in valid_values", Str(v))
 	}
 }
 

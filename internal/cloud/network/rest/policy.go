@@ -109,7 +109,7 @@ func (p *Policy) demand(action string, attrs *Attributes, v Values, create bool,
 	text, allowed := "rule:"+action, p.Allows(action, c, t)
 	for _, attr := range attrs.list {
 		value, given := v[attr.Name]
-		if !attr.Policy || !given || create && (attr.Required || reflect.DeepEqual(value, attr.Default) && !attr.Unset) {
+		if !attr.Policy || !given || create && !attr.Required && !attr.Unset && reflect.DeepEqual(value, attr.Default) {
 			continue
 		}
 		rule := action + ":" + attr.Name

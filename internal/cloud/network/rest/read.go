@@ -35,7 +35,7 @@ func (s *server[T]) shown(c *Call, r store.Reader, row *T, fields []string) map[
 func (s *server[T]) shows(c *Call, r store.Reader, row *T, name string) bool {
 	attr := s.Attributes.Get(name)
 	if attr == nil || attr.Hidden {
-		return attr == nil
+		return false
 	}
 	rule := "get_" + s.Name + ":" + name
 	return !attr.Policy || !s.engine.Policy.Known(rule) || c.Allows(rule, s.target(r, row))
@@ -102,7 +102,7 @@ func (s *server[T]) filters(values url.Values) (map[string][]string, error) {
 		}
 		for i, v := range given {
 			// As in a request's body: "True" and "true" are the same.
-			if converted, err := attr.Check(v); err == nil {
+			if converted, err := attr.Convert(v); err == nil {
 				given[i] = api.Text(converted)
 			} else if e, ok := err.(*api.Error); ok {
 				return nil, e
@@ -159,7 +159,11 @@ func (s *server[T]) list(r *api.Request) (api.Reply, error) {
 				return
 			}
 		}
-		for _, row := range s.page(c, reader, q) {
+		var rows []*T
+		if rows, err = s.page(c, reader, q); err != nil {
+			return
+		}
+		for _, row := range rows {
 			items = append(items, s.shown(c, reader, row, q.fields))
 			ids = append(ids, s.Meta(row).ID)
 		}
@@ -174,11 +178,15 @@ func (s *server[T]) list(r *api.Request) (api.Reply, error) {
 	return api.Reply{Body: body}, nil
 }
 
-func (s *server[T]) page(c *Call, r store.Reader, q query) []*T {
+func (s *server[T]) page(c *Call, r store.Reader, q query) ([]*T, error) {
 	l := api.Listing[T]{Limit: q.limit, Reverse: q.reverse}
 	if q.marker != "" {
-		if l.Marker = s.Table.Get(r, q.marker); l.Marker == nil {
-			return nil
+		l.Marker = s.Table.Get(r, q.marker)
+		if l.Marker != nil && !s.visible(c, r, l.Marker) {
+			l.Marker = nil
+		}
+		if l.Marker == nil && s.StrictMarker {
+			return nil, s.notFound(c, q.marker)
 		}
 	}
 	order := q.sort
@@ -188,7 +196,7 @@ func (s *server[T]) page(c *Call, r store.Reader, q query) []*T {
 	from := ""
 	if order != nil {
 		l.Order = s.order(order)
-	} else {
+	} else if l.Marker != nil {
 		from = q.marker
 	}
 	candidates, rest := s.candidates(c, r, q, from, l.Order == nil && q.reverse)
@@ -202,7 +210,7 @@ func (s *server[T]) page(c *Call, r store.Reader, q query) []*T {
 		return s.visible(c, r, row)
 	}
 	rows, _ := l.Page()
-	return rows
+	return rows, nil
 }
 
 // candidates uses an index where it can, and gives the filters that are left.
@@ -286,16 +294,14 @@ func links(r *api.Request, q query, ids []string) []map[string]string {
 	}
 	var all []map[string]string
 	link := func(rel, marker string, reverse bool) {
-		v := r.URL.Query()
-		v.Del("marker")
-		v.Del("page_reverse")
+		words := otherWords(r.URL.RawQuery)
 		if marker != "" {
-			v.Set("marker", marker)
+			words = append(words, "marker="+url.QueryEscape(marker))
 		}
 		if reverse {
-			v.Set("page_reverse", "True")
+			words = append(words, "page_reverse=True")
 		}
-		all = append(all, map[string]string{"rel": rel, "href": r.BaseURL() + r.URL.Path + "?" + v.Encode()})
+		all = append(all, map[string]string{"rel": rel, "href": r.BaseURL() + r.URL.Path + "?" + strings.Join(words, "&")})
 	}
 	first, final := "", ""
 	if len(ids) > 0 {
@@ -308,4 +314,19 @@ func links(r *api.Request, q query, ids []string) []map[string]string {
 		link("previous", first, true)
 	}
 	return all
+}
+
+// otherWords gives what a query asks for beside its place in the list, in its order.
+func otherWords(query string) (words []string) {
+	for word := range strings.SplitSeq(query, "&") {
+		key, value, _ := strings.Cut(word, "=")
+		name, err := url.QueryUnescape(key)
+		if err != nil || word == "" || name == "marker" || name == "page_reverse" {
+			continue
+		}
+		if text, err := url.QueryUnescape(value); err == nil {
+			words = append(words, url.QueryEscape(name)+"="+url.QueryEscape(text))
+		}
+	}
+	return words
 }

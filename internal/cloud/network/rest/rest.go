@@ -69,6 +69,8 @@ type Resource[T any] struct {
 	Quota string
 	// NoPost, NoPut and NoDelete are methods that it does not have.
 	NoPost, NoPut, NoDelete bool
+	// StrictMarker makes a page behind what is not there an error; else it is the first.
+	StrictMarker bool
 
 	// View adds to what is shown, and changes it. May be nil.
 	View func(c *Call, r store.Reader, row *T, shown map[string]any)
@@ -87,6 +89,8 @@ type Resource[T any] struct {
 	// Parent checks that the parent of the path is there. Nil where there is none.
 	Parent func(c *Call, r store.Reader) error
 
+	// Before checks each object of a create request, before quotas and policy. May be nil.
+	Before func(c *Call, r store.Reader, v Values, project string) error
 	// Create completes a row that has its id, owner, times and the columns of the
 	// request, and makes what belongs to it.
 	Create func(c *Call, tx *store.Tx, v Values, row *T) error
@@ -167,10 +171,14 @@ func (s *server[T]) find(c *Call, r store.Reader) (*T, error) {
 	if row := s.Table.Get(r, id); row != nil && s.visible(c, r, row) {
 		return row, nil
 	}
+	return nil, s.notFound(c, id)
+}
+
+func (s *server[T]) notFound(c *Call, id string) error {
 	if s.NotFound != nil {
-		return nil, s.NotFound(c, id)
+		return s.NotFound(c, id)
 	}
-	return nil, NotFound(s.Kind+"NotFound", "%s %s could not be found.", s.Kind, id)
+	return NotFound(s.Kind+"NotFound", "%s %s could not be found.", s.Kind, id)
 }
 
 // permit checks a change of a row that the caller sees.
@@ -178,44 +186,43 @@ func (s *server[T]) permit(c *Call, r store.Reader, action string, v Values, row
 	return s.engine.Policy.demand(action+"_"+s.Name, s.Attributes, v, false, c.Caller, s.target(r, row))
 }
 
-// match enforces the request's If-Match.
+// match enforces the request's If-Match. Tags of another kind are no concern of Neutron's.
 func (s *server[T]) match(c *Call, row *T) error {
-	header := c.Header.Get("If-Match")
-	if header == "" {
-		return nil
-	}
-	text, ok := strings.CutPrefix(strings.Trim(header, `"`), "revision_number=")
-	want, err := strconv.ParseInt(text, 10, 64)
-	if !ok || err != nil {
-		return api.Errorf(http.StatusBadRequest, "BadRequest", "Bad if-match request: Revision number format must be: revision_number=<int>.")
-	}
-	if have := s.Meta(row).RevisionNumber; want != have {
-		return &api.Error{
-			Status: http.StatusPreconditionFailed, Type: "RevisionNumberConstraintFailed",
-			Message: "Constrained to " + strconv.FormatInt(want, 10) + ", but current revision is " + strconv.FormatInt(have, 10),
+	for tag := range strings.SplitSeq(c.Header.Get("If-Match"), ",") {
+		text, ok := strings.CutPrefix(strings.Trim(strings.TrimSpace(tag), `"`), "revision_number=")
+		if !ok {
+			continue
+		}
+		want, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return api.Errorf(http.StatusBadRequest, "BadRequest", "Bad if-match request: Revision number etag must be in the format of revision_number=<int>.")
+		}
+		if have := s.Meta(row).RevisionNumber; want != have {
+			return api.Errorf(http.StatusPreconditionFailed, "RevisionNumberConstraintFailed", "Constrained to %d, but current revision is %d", want, have)
 		}
 	}
 	return nil
 }
 
-// owner gives the project that a create request is for.
-func owner(c *Call, given map[string]any) (string, error) {
+// owner gives the project that a request names, or else the caller's, under both of its names.
+func owner(c *Call, given map[string]any, create bool) error {
 	project, named := given["project_id"]
 	tenant, old := given["tenant_id"]
-	if named && old && project != tenant {
-		return "", BadRequest("'project_id' and 'tenant_id' do not match")
-	}
-	if !named {
+	switch {
+	case named && old && project != tenant:
+		return BadRequest("'project_id' and 'tenant_id' do not match")
+	case old:
 		project = tenant
+	case !named && !create:
+		return nil
+	case !named:
+		project = c.Caller.ProjectID
 	}
-	text, _ := project.(string)
-	if text == "" {
-		return c.Caller.ProjectID, nil
+	if project != c.Caller.ProjectID && !c.Sees() {
+		return BadRequest("Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin or advsvc privileges")
 	}
-	if text != c.Caller.ProjectID && !c.Sees() {
-		return "", BadRequest("Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin or advsvc privileges")
-	}
-	return text, nil
+	given["project_id"], given["tenant_id"] = project, project
+	return nil
 }
 
 // settle waits until the network has a commit.

@@ -130,20 +130,13 @@ func (s *server[T]) putTags(r *api.Request) (api.Reply, error) {
 
 // TagList reads a list of tags. Its error is a Reason.
 func TagList(value any) ([]string, error) {
-	list, ok := value.([]any)
-	if !ok {
-		return nil, Reasonf("'%s' is not a list", Str(value))
+	list, err := ListOf(value, stringCheck(longestTag))
+	if err != nil {
+		return nil, err
 	}
-	tags := []string{}
-	for _, item := range list {
-		tag, err := stringCheck(longestTag)(item)
-		if err != nil {
-			return nil, err
-		}
-		if slices.Contains(tags, tag.(string)) {
-			return nil, Reasonf("Duplicate items in the list: '%s'", joinStr(list))
-		}
-		tags = append(tags, tag.(string))
+	tags := make([]string, len(list))
+	for i, tag := range list {
+		tags[i], _ = tag.(string)
 	}
 	return tags, nil
 }

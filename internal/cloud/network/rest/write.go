@@ -5,7 +5,6 @@ package rest
 
 import (
 	"net/http"
-	"reflect"
 
 	"github.com/kuryr-go/kuryr/internal/cloud/api"
 	"github.com/kuryr-go/kuryr/internal/cloud/store"
@@ -25,18 +24,11 @@ func (s *server[T]) create(r *api.Request) (api.Reply, error) {
 	}
 	var wanted []creation
 	for _, given := range objects {
-		project, err := owner(c, given)
-		if err == nil {
-			err = s.Attributes.verify(given)
-		}
+		w, err := s.wanted(c, given)
 		if err != nil {
 			return api.Reply{}, err
 		}
-		v, err := s.Attributes.complete(given)
-		if err != nil {
-			return api.Reply{}, err
-		}
-		wanted = append(wanted, creation{project, v})
+		wanted = append(wanted, w)
 	}
 	var made []*T
 	seq, err := s.engine.Store.Update(func(tx *store.Tx) error {
@@ -50,14 +42,30 @@ func (s *server[T]) create(r *api.Request) (api.Reply, error) {
 	return api.Reply{Status: http.StatusCreated, Body: s.written(c, made, bulk)}, nil
 }
 
+// wanted checks and completes one object of a create request.
+func (s *server[T]) wanted(c *Call, given map[string]any) (creation, error) {
+	if s.Attributes.Get("project_id") != nil || given["project_id"] != nil || given["tenant_id"] != nil {
+		if err := owner(c, given, true); err != nil {
+			return creation{}, err
+		}
+	}
+	if err := s.Attributes.verify(given); err != nil {
+		return creation{}, err
+	}
+	v, err := s.Attributes.complete(given)
+	return creation{v.String("project_id"), v}, err
+}
+
 func (s *server[T]) make(c *Call, tx *store.Tx, wanted []creation) ([]*T, error) {
 	if s.Parent != nil {
 		if err := s.Parent(c, tx); err != nil {
 			return nil, err
 		}
 	}
+	if err := s.admit(c, tx, wanted); err != nil {
+		return nil, err
+	}
 	rows := make([]*T, len(wanted))
-	more := map[string]int{}
 	for i, w := range wanted {
 		row := new(T)
 		*s.Meta(row) = s.engine.NewMeta(w.project)
@@ -69,14 +77,6 @@ func (s *server[T]) make(c *Call, tx *store.Tx, wanted []creation) ([]*T, error)
 			return nil, err
 		}
 		rows[i] = row
-		more[w.project]++
-	}
-	if s.Quota != "" && s.engine.Quota != nil {
-		for _, project := range sortedKeys(more) {
-			if err := s.engine.Quota(tx, project, s.Quota, more[project]); err != nil {
-				return nil, err
-			}
-		}
 	}
 	for i, w := range wanted {
 		if err := s.Create(c, tx, w.values, rows[i]); err != nil {
@@ -85,6 +85,29 @@ func (s *server[T]) make(c *Call, tx *store.Tx, wanted []creation) ([]*T, error)
 		s.Table.Put(tx, rows[i])
 	}
 	return rows, nil
+}
+
+// admit asks what Neutron asks before its policy.
+func (s *server[T]) admit(c *Call, tx *store.Tx, wanted []creation) error {
+	more := map[string]int{}
+	for _, w := range wanted {
+		more[w.project]++
+		if s.Before == nil {
+			continue
+		}
+		if err := s.Before(c, tx, w.values, w.project); err != nil {
+			return err
+		}
+	}
+	if s.Quota == "" || s.engine.Quota == nil {
+		return nil
+	}
+	for _, project := range sortedKeys(more) {
+		if err := s.engine.Quota(tx, project, s.Quota, more[project]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // written is the answer to a change: the rows as they are now.
@@ -112,6 +135,9 @@ func (s *server[T]) update(r *api.Request) (api.Reply, error) {
 		return api.Reply{}, err
 	}
 	given := objects[0]
+	if err := owner(c, given, false); err != nil {
+		return api.Reply{}, err
+	}
 	if err := s.Attributes.verify(given); err != nil {
 		return api.Reply{}, err
 	}
@@ -140,7 +166,7 @@ func (s *server[T]) update(r *api.Request) (api.Reply, error) {
 				return err
 			}
 		}
-		if !reflect.DeepEqual(old, row) {
+		if len(v) > 0 {
 			s.engine.Touch(s.Meta(row))
 			s.Table.Put(tx, row)
 		}
