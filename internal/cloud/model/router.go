@@ -11,6 +11,8 @@ type Gateway struct {
 	NetworkID  string    `json:"network_id"`
 	EnableSNAT bool      `json:"enable_snat"`
 	FixedIPs   []FixedIP `json:"external_fixed_ips"`
+	// QoSPolicyID limits what goes through the gateway.
+	QoSPolicyID *string `json:"qos_policy_id,omitempty"`
 	// PortID is the port with device_owner network:router_gateway.
 	PortID string `json:"port_id" api:"-"`
 }

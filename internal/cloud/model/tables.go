@@ -50,59 +50,67 @@ type Tables struct {
 
 // Indexes are the ways to find rows other than by id. A name says of what and by what.
 type Indexes struct {
-	NetworkByProject     *store.Index[Network]
-	SubnetByNetwork      *store.Index[Subnet]
-	SubnetByPool         *store.Index[Subnet]
-	SubnetPoolByScope    *store.Index[SubnetPool]
-	PortByProject        *store.Index[Port]
-	PortByNetwork        *store.Index[Port]
-	PortByDevice         *store.Index[Port]
-	PortByHost           *store.Index[Port]
-	PortByOwner          *store.Index[Port]
-	PortByName           *store.Index[Port]
-	PortByTag            *store.Index[Port]
-	PortBySecurityGroup  *store.Index[Port]
-	PortByMAC            *store.Index[Port] // network and MAC: "id mac"
-	PortByAddress        *store.Index[Port] // subnet and address: "id address"
-	PortBySubnet         *store.Index[Port]
-	InterfaceByNetwork   *store.Index[Port]  // ports that are interfaces of routers
-	TrunkByPort          *store.Index[Trunk] // its parent
-	TrunkBySubPort       *store.Index[Trunk]
-	RBACByObject         *store.Index[RBACPolicy]
-	RouterByProject      *store.Index[Router]
-	RouterByGateway      *store.Index[Router] // the external network
-	FloatingIPByPort     *store.Index[FloatingIP]
-	FloatingIPByRouter   *store.Index[FloatingIP]
-	FloatingIPByAddress  *store.Index[FloatingIP]
-	ForwardingByFloating *store.Index[PortForwarding]
-	ForwardingByPort     *store.Index[PortForwarding]
-	GroupByProject       *store.Index[SecurityGroup]
-	RuleByGroup          *store.Index[SecurityGroupRule]
-	RuleByRemoteGroup    *store.Index[SecurityGroupRule]
-	RuleByAddressGroup   *store.Index[SecurityGroupRule]
-	ListenerByLB         *store.Index[Listener]
-	ListenerByPool       *store.Index[Listener] // its default pool
-	PoolByLB             *store.Index[LBPool]
-	MemberByPool         *store.Index[Member]
-	MonitorByPool        *store.Index[HealthMonitor]
-	L7PolicyByListener   *store.Index[L7Policy]
-	L7PolicyByPool       *store.Index[L7Policy]
-	L7RuleByPolicy       *store.Index[L7Rule]
-	MemberBySubnet       *store.Index[Member]
-	MemberByAddress      *store.Index[Member]
-	LBByVIPPort          *store.Index[LoadBalancer] // also those of additional VIPs
-	LBByNetwork          *store.Index[LoadBalancer] // the VIP's
-	LBByProject          *store.Index[LoadBalancer]
-	ListenerByProject    *store.Index[Listener]
-	PoolByProject        *store.Index[LBPool]
-	MemberByProject      *store.Index[Member]
-	MonitorByProject     *store.Index[HealthMonitor]
-	L7PolicyByProject    *store.Index[L7Policy]
-	L7RuleByProject      *store.Index[L7Rule]
-	FlavorByProfile      *store.Index[Flavor]
-	LBByFlavor           *store.Index[LoadBalancer]
-	ZoneByProfile        *store.Index[AvailabilityZone]
-	LBByZone             *store.Index[LoadBalancer]
+	NetworkByProject      *store.Index[Network]
+	NetworkByQoSPolicy    *store.Index[Network]
+	SubnetByNetwork       *store.Index[Subnet]
+	SubnetByPool          *store.Index[Subnet]
+	SubnetPoolByScope     *store.Index[SubnetPool]
+	PortByProject         *store.Index[Port]
+	PortByNetwork         *store.Index[Port]
+	PortByDevice          *store.Index[Port]
+	PortByHost            *store.Index[Port]
+	PortByOwner           *store.Index[Port]
+	PortByName            *store.Index[Port]
+	PortByTag             *store.Index[Port]
+	PortBySecurityGroup   *store.Index[Port]
+	PortByMAC             *store.Index[Port] // network and MAC: "id mac"
+	PortByAddress         *store.Index[Port] // subnet and address: "id address"
+	PortBySubnet          *store.Index[Port]
+	InterfaceByNetwork    *store.Index[Port] // ports that are interfaces of routers
+	PortByPair            *store.Index[Port] // network and allowed address pair: "id address"
+	PortByQoSPolicy       *store.Index[Port]
+	NamedPortByNetwork    *store.Index[Port]  // ports with a DNS name and a device
+	DirectPortByNetwork   *store.Index[Port]  // ports whose binding:vnic_type is not normal
+	TrunkByPort           *store.Index[Trunk] // its parent
+	TrunkBySubPort        *store.Index[Trunk]
+	RBACByObject          *store.Index[RBACPolicy]
+	RouterByProject       *store.Index[Router]
+	RouterByGateway       *store.Index[Router] // the external network
+	RouterByQoSPolicy     *store.Index[Router] // its gateway's
+	FloatingIPByPort      *store.Index[FloatingIP]
+	FloatingIPByRouter    *store.Index[FloatingIP]
+	FloatingIPByAddress   *store.Index[FloatingIP]
+	FloatingIPByNetwork   *store.Index[FloatingIP]
+	FloatingIPByQoSPolicy *store.Index[FloatingIP]
+	ForwardingByFloating  *store.Index[PortForwarding]
+	ForwardingByPort      *store.Index[PortForwarding]
+	GroupByProject        *store.Index[SecurityGroup]
+	RuleByGroup           *store.Index[SecurityGroupRule]
+	RuleByRemoteGroup     *store.Index[SecurityGroupRule]
+	RuleByAddressGroup    *store.Index[SecurityGroupRule]
+	ListenerByLB          *store.Index[Listener]
+	ListenerByPool        *store.Index[Listener] // its default pool
+	PoolByLB              *store.Index[LBPool]
+	MemberByPool          *store.Index[Member]
+	MonitorByPool         *store.Index[HealthMonitor]
+	L7PolicyByListener    *store.Index[L7Policy]
+	L7PolicyByPool        *store.Index[L7Policy]
+	L7RuleByPolicy        *store.Index[L7Rule]
+	MemberBySubnet        *store.Index[Member]
+	MemberByAddress       *store.Index[Member]
+	LBByVIPPort           *store.Index[LoadBalancer] // also those of additional VIPs
+	LBByNetwork           *store.Index[LoadBalancer] // the VIP's
+	LBByProject           *store.Index[LoadBalancer]
+	ListenerByProject     *store.Index[Listener]
+	PoolByProject         *store.Index[LBPool]
+	MemberByProject       *store.Index[Member]
+	MonitorByProject      *store.Index[HealthMonitor]
+	L7PolicyByProject     *store.Index[L7Policy]
+	L7RuleByProject       *store.Index[L7Rule]
+	FlavorByProfile       *store.Index[Flavor]
+	LBByFlavor            *store.Index[LoadBalancer]
+	ZoneByProfile         *store.Index[AvailabilityZone]
+	LBByZone              *store.Index[LoadBalancer]
 }
 
 // New makes the tables on a store in memory; Open of its Store reads a file.
@@ -137,7 +145,8 @@ func optional(s *string) string {
 func (t *Tables) network(s *store.Store) {
 	ix := &t.Index
 	ix.NetworkByProject = by(func(n *Network) string { return n.ProjectID })
-	t.Networks = store.NewTable(s, "networks", func(r *Network) string { return r.ID }, ix.NetworkByProject)
+	ix.NetworkByQoSPolicy = by(func(n *Network) string { return optional(n.QoSPolicyID) })
+	t.Networks = store.NewTable(s, "networks", func(r *Network) string { return r.ID }, ix.NetworkByProject, ix.NetworkByQoSPolicy)
 	ix.SubnetByNetwork = by(func(r *Subnet) string { return r.NetworkID })
 	ix.SubnetByPool = by(func(r *Subnet) string { return optional(r.SubnetPoolID) })
 	t.Subnets = store.NewTable(s, "subnets", func(r *Subnet) string { return r.ID }, ix.SubnetByNetwork, ix.SubnetByPool)
@@ -163,11 +172,20 @@ func (t *Tables) network(s *store.Store) {
 		}
 		return r.Gateway.NetworkID
 	})
-	t.Routers = store.NewTable(s, "routers", func(r *Router) string { return r.ID }, ix.RouterByProject, ix.RouterByGateway)
+	ix.RouterByQoSPolicy = by(func(r *Router) string {
+		if r.Gateway == nil {
+			return ""
+		}
+		return optional(r.Gateway.QoSPolicyID)
+	})
+	t.Routers = store.NewTable(s, "routers", func(r *Router) string { return r.ID }, ix.RouterByProject, ix.RouterByGateway, ix.RouterByQoSPolicy)
 	ix.FloatingIPByPort = by(func(r *FloatingIP) string { return optional(r.PortID) })
 	ix.FloatingIPByRouter = by(func(r *FloatingIP) string { return optional(r.RouterID) })
 	ix.FloatingIPByAddress = by(func(r *FloatingIP) string { return r.FloatingIPAddress })
-	t.FloatingIPs = store.NewTable(s, "floatingips", func(r *FloatingIP) string { return r.ID }, ix.FloatingIPByPort, ix.FloatingIPByRouter, ix.FloatingIPByAddress)
+	ix.FloatingIPByNetwork = by(func(r *FloatingIP) string { return r.FloatingNetworkID })
+	ix.FloatingIPByQoSPolicy = by(func(r *FloatingIP) string { return optional(r.QoSPolicyID) })
+	t.FloatingIPs = store.NewTable(s, "floatingips", func(r *FloatingIP) string { return r.ID },
+		ix.FloatingIPByPort, ix.FloatingIPByRouter, ix.FloatingIPByAddress, ix.FloatingIPByNetwork, ix.FloatingIPByQoSPolicy)
 	ix.ForwardingByFloating = by(func(r *PortForwarding) string { return r.FloatingIPID })
 	ix.ForwardingByPort = by(func(r *PortForwarding) string { return r.InternalPortID })
 	t.PortForwardings = store.NewTable(s, "port_forwardings", func(r *PortForwarding) string { return r.ID }, ix.ForwardingByFloating, ix.ForwardingByPort)
@@ -202,9 +220,29 @@ func (t *Tables) ports(s *store.Store) {
 		}
 		return ""
 	})
+	ix.PortByPair = store.NewIndex(func(p *Port) (keys []string) {
+		for _, pair := range p.AllowedAddressPairs {
+			keys = append(keys, p.NetworkID+" "+pair.IPAddress)
+		}
+		return keys
+	})
+	ix.PortByQoSPolicy = by(func(p *Port) string { return optional(p.QoSPolicyID) })
+	ix.NamedPortByNetwork = by(func(p *Port) string {
+		if p.DNSName == "" || p.DeviceID == "" {
+			return ""
+		}
+		return p.NetworkID
+	})
+	ix.DirectPortByNetwork = by(func(p *Port) string {
+		if p.VNICType == "" || p.VNICType == "normal" {
+			return ""
+		}
+		return p.NetworkID
+	})
 	t.Ports = store.NewTable(s, "ports", func(p *Port) string { return p.ID },
 		ix.PortByProject, ix.PortByNetwork, ix.PortByDevice, ix.PortByHost, ix.PortByOwner, ix.PortByName, ix.PortByTag,
-		ix.PortBySecurityGroup, ix.PortByMAC, ix.PortByAddress, ix.PortBySubnet, ix.InterfaceByNetwork)
+		ix.PortBySecurityGroup, ix.PortByMAC, ix.PortByAddress, ix.PortBySubnet, ix.InterfaceByNetwork,
+		ix.PortByPair, ix.PortByQoSPolicy, ix.NamedPortByNetwork, ix.DirectPortByNetwork)
 }
 
 func (t *Tables) security(s *store.Store) {
@@ -237,7 +275,7 @@ func (t *Tables) loadBalancing(s *store.Store) {
 	t.LBPools = store.NewTable(s, "pools", func(r *LBPool) string { return r.ID }, ix.PoolByLB, ix.PoolByProject)
 	ix.MemberByPool = by(func(r *Member) string { return r.PoolID })
 	ix.MemberBySubnet = by(func(r *Member) string { return optional(r.SubnetID) })
-	ix.MemberByAddress = by(func(r *Member) string { return r.Address })
+	ix.MemberByAddress = by(func(r *Member) string { return CanonicalAddress(r.Address) })
 	ix.MemberByProject = by(func(r *Member) string { return r.ProjectID })
 	t.Members = store.NewTable(s, "members", func(r *Member) string { return r.ID }, ix.MemberByPool, ix.MemberBySubnet, ix.MemberByAddress, ix.MemberByProject)
 	ix.MonitorByPool = by(func(r *HealthMonitor) string { return r.PoolID })

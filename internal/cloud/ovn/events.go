@@ -17,15 +17,15 @@ type events struct {
 	last  map[string]bool
 }
 
-// member begins the keys of members; the others are ports.
-const member = "member "
+// memberKey begins the keys of members; the others are ports.
+const memberKey = "memberKey "
 
 func newEvents() *events {
 	return &events{wake: make(chan struct{}, 1), last: map[string]bool{}}
 }
 
 func (e *events) portUp(id string, up bool)           { e.add(id, up) }
-func (e *events) memberStatus(id string, online bool) { e.add(member+id, online) }
+func (e *events) memberStatus(id string, online bool) { e.add(memberKey+id, online) }
 
 func (e *events) add(key string, state bool) {
 	e.mu.Lock()
@@ -74,8 +74,8 @@ func (e *events) run(ctx context.Context, to Events) {
 }
 
 func deliver(to Events, key string, state bool) {
-	if len(key) > len(member) && key[:len(member)] == member {
-		to.MemberStatus(key[len(member):], state)
+	if len(key) > len(memberKey) && key[:len(memberKey)] == memberKey {
+		to.MemberStatus(key[len(memberKey):], state)
 		return
 	}
 	to.PortUp(key, state)
