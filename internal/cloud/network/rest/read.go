@@ -151,6 +151,11 @@ func (s *server[T]) list(r *api.Request) (api.Reply, error) {
 	if err != nil {
 		return api.Reply{}, err
 	}
+	if s.BeforeList != nil {
+		if err := s.BeforeList(c); err != nil {
+			return api.Reply{}, err
+		}
+	}
 	items := []map[string]any{}
 	var ids []string
 	s.engine.Store.View(func(reader store.Reader) {

@@ -39,6 +39,8 @@ type Call struct {
 	Engine *Engine
 	// Parent is the id of the thing that the resource is a part of, of the path.
 	Parent string
+	// Memo is what Create or Update leaves for View, which shows the answer.
+	Memo any
 }
 
 // Sees tells whether the caller sees what belongs to any project.
@@ -67,8 +69,9 @@ type Resource[T any] struct {
 	Tagged bool
 	// Quota is the resource's name among the quotas; empty: none.
 	Quota string
-	// NoPost, NoPut and NoDelete are methods that it does not have.
-	NoPost, NoPut, NoDelete bool
+	// NoPost, NoPut and NoDelete are methods that it does not have; with NoBulk
+	// a create request makes one.
+	NoPost, NoPut, NoDelete, NoBulk bool
 	// StrictMarker makes a page behind what is not there an error; else it is the first.
 	StrictMarker bool
 
@@ -84,6 +87,10 @@ type Resource[T any] struct {
 	Indexes []By[T]
 	// In tells whether a row is a part of the parent of the path. Nil where there is no parent.
 	In func(parent string, row *T) bool
+	// BeforeList makes, before a list is read, what is there from its first use. May be nil.
+	BeforeList func(c *Call) error
+	// Concealed is what a caller is told about a row that he does not see; nil: that there is none.
+	Concealed error
 	// NotFound is the error about an id; nil: "Kind ID could not be found."
 	NotFound func(c *Call, id string) error
 	// Parent checks that the parent of the path is there. Nil where there is none.
@@ -168,8 +175,13 @@ func (s *server[T]) find(c *Call, r store.Reader) (*T, error) {
 		}
 	}
 	id := c.PathValue("id")
-	if row := s.Table.Get(r, id); row != nil && s.visible(c, r, row) {
-		return row, nil
+	if row := s.Table.Get(r, id); row != nil {
+		if s.visible(c, r, row) {
+			return row, nil
+		}
+		if s.Concealed != nil {
+			return nil, s.Concealed
+		}
 	}
 	return nil, s.notFound(c, id)
 }

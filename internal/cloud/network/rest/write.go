@@ -18,7 +18,7 @@ type creation struct {
 
 func (s *server[T]) create(r *api.Request) (api.Reply, error) {
 	c := s.call(r)
-	objects, bulk, err := read(r, s.Name, s.Plural, true)
+	objects, bulk, err := read(r, s.Name, s.Plural, !s.NoBulk)
 	if err != nil {
 		return api.Reply{}, err
 	}
