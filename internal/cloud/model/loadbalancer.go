@@ -4,6 +4,7 @@
 package model
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -126,6 +127,15 @@ type Member struct {
 	SubnetID       *string `json:"subnet_id"`
 	MonitorAddress *string `json:"monitor_address"`
 	MonitorPort    *int    `json:"monitor_port"`
+}
+
+// CanonicalAddress gives an address in the form in which Neutron has it, for
+// Octavia leaves it as its user wrote it.
+func CanonicalAddress(s string) string {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return a.String()
+	}
+	return s
 }
 
 // HealthMonitor is the health monitor of a pool. Times are in seconds.
