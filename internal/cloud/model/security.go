@@ -17,7 +17,7 @@ type SecurityGroup struct {
 type SecurityGroupRule struct {
 	Meta
 	SecurityGroupID      string  `json:"security_group_id"`
-	Description          string  `json:"description"`
+	Description          *string `json:"description"`
 	Direction            string  `json:"direction"`
 	EtherType            string  `json:"ethertype"`
 	Protocol             *string `json:"protocol"`
@@ -49,13 +49,15 @@ type QoSPolicy struct {
 }
 
 // QoSRule is a rule of a QoS policy. Type is bandwidth_limit, dscp_marking,
-// minimum_bandwidth or minimum_packet_rate.
+// minimum_bandwidth, packet_rate_limit or minimum_packet_rate.
 type QoSRule struct {
 	ID           string `json:"id"`
 	Type         string `json:"type"`
 	MaxKbps      int    `json:"max_kbps,omitempty"`
 	MaxBurstKbps int    `json:"max_burst_kbps,omitempty"`
 	MinKbps      int    `json:"min_kbps,omitempty"`
+	MaxKpps      int    `json:"max_kpps,omitempty"`
+	MaxBurstKpps int    `json:"max_burst_kpps,omitempty"`
 	MinKpps      int    `json:"min_kpps,omitempty"`
 	Direction    string `json:"direction,omitempty"`
 	DSCPMark     int    `json:"dscp_mark,omitempty"`

@@ -71,12 +71,14 @@ type Indexes struct {
 	PortByQoSPolicy       *store.Index[Port]
 	NamedPortByNetwork    *store.Index[Port]  // ports with a DNS name and a device
 	DirectPortByNetwork   *store.Index[Port]  // ports whose binding:vnic_type is not normal
+	TrunkByProject        *store.Index[Trunk]
 	TrunkByPort           *store.Index[Trunk] // its parent
 	TrunkBySubPort        *store.Index[Trunk]
 	RBACByObject          *store.Index[RBACPolicy]
 	RouterByProject       *store.Index[Router]
 	RouterByGateway       *store.Index[Router] // the external network
 	RouterByQoSPolicy     *store.Index[Router] // its gateway's
+	FloatingIPByProject   *store.Index[FloatingIP]
 	FloatingIPByPort      *store.Index[FloatingIP]
 	FloatingIPByRouter    *store.Index[FloatingIP]
 	FloatingIPByAddress   *store.Index[FloatingIP]
@@ -85,6 +87,8 @@ type Indexes struct {
 	ForwardingByFloating  *store.Index[PortForwarding]
 	ForwardingByPort      *store.Index[PortForwarding]
 	GroupByProject        *store.Index[SecurityGroup]
+	DefaultGroupByProject *store.Index[SecurityGroup]
+	RuleByProject         *store.Index[SecurityGroupRule]
 	RuleByGroup           *store.Index[SecurityGroupRule]
 	RuleByRemoteGroup     *store.Index[SecurityGroupRule]
 	RuleByAddressGroup    *store.Index[SecurityGroupRule]
@@ -154,6 +158,7 @@ func (t *Tables) network(s *store.Store) {
 	t.SubnetPools = store.NewTable(s, "subnetpools", func(r *SubnetPool) string { return r.ID }, ix.SubnetPoolByScope)
 	t.AddressScopes = store.NewTable(s, "address_scopes", func(r *AddressScope) string { return r.ID })
 	t.ports(s)
+	ix.TrunkByProject = by(func(r *Trunk) string { return r.ProjectID })
 	ix.TrunkByPort = by(func(r *Trunk) string { return r.PortID })
 	ix.TrunkBySubPort = store.NewIndex(func(r *Trunk) (keys []string) {
 		for _, p := range r.SubPorts {
@@ -161,7 +166,7 @@ func (t *Tables) network(s *store.Store) {
 		}
 		return keys
 	})
-	t.Trunks = store.NewTable(s, "trunks", func(r *Trunk) string { return r.ID }, ix.TrunkByPort, ix.TrunkBySubPort)
+	t.Trunks = store.NewTable(s, "trunks", func(r *Trunk) string { return r.ID }, ix.TrunkByProject, ix.TrunkByPort, ix.TrunkBySubPort)
 	ix.RBACByObject = by(func(r *RBACPolicy) string { return r.ObjectID })
 	t.RBACPolicies = store.NewTable(s, "rbac_policies", func(r *RBACPolicy) string { return r.ID }, ix.RBACByObject)
 	t.Quotas = store.NewTable(s, "quotas", func(r *Quota) string { return r.Service + " " + r.ProjectID + " " + r.Resource })
@@ -179,13 +184,14 @@ func (t *Tables) network(s *store.Store) {
 		return optional(r.Gateway.QoSPolicyID)
 	})
 	t.Routers = store.NewTable(s, "routers", func(r *Router) string { return r.ID }, ix.RouterByProject, ix.RouterByGateway, ix.RouterByQoSPolicy)
+	ix.FloatingIPByProject = by(func(r *FloatingIP) string { return r.ProjectID })
 	ix.FloatingIPByPort = by(func(r *FloatingIP) string { return optional(r.PortID) })
 	ix.FloatingIPByRouter = by(func(r *FloatingIP) string { return optional(r.RouterID) })
 	ix.FloatingIPByAddress = by(func(r *FloatingIP) string { return r.FloatingIPAddress })
 	ix.FloatingIPByNetwork = by(func(r *FloatingIP) string { return r.FloatingNetworkID })
 	ix.FloatingIPByQoSPolicy = by(func(r *FloatingIP) string { return optional(r.QoSPolicyID) })
 	t.FloatingIPs = store.NewTable(s, "floatingips", func(r *FloatingIP) string { return r.ID },
-		ix.FloatingIPByPort, ix.FloatingIPByRouter, ix.FloatingIPByAddress, ix.FloatingIPByNetwork, ix.FloatingIPByQoSPolicy)
+		ix.FloatingIPByProject, ix.FloatingIPByPort, ix.FloatingIPByRouter, ix.FloatingIPByAddress, ix.FloatingIPByNetwork, ix.FloatingIPByQoSPolicy)
 	ix.ForwardingByFloating = by(func(r *PortForwarding) string { return r.FloatingIPID })
 	ix.ForwardingByPort = by(func(r *PortForwarding) string { return r.InternalPortID })
 	t.PortForwardings = store.NewTable(s, "port_forwardings", func(r *PortForwarding) string { return r.ID }, ix.ForwardingByFloating, ix.ForwardingByPort)
@@ -248,12 +254,19 @@ func (t *Tables) ports(s *store.Store) {
 func (t *Tables) security(s *store.Store) {
 	ix := &t.Index
 	ix.GroupByProject = by(func(r *SecurityGroup) string { return r.ProjectID })
-	t.SecurityGroups = store.NewTable(s, "security_groups", func(r *SecurityGroup) string { return r.ID }, ix.GroupByProject)
+	ix.DefaultGroupByProject = by(func(r *SecurityGroup) string {
+		if !r.IsDefault {
+			return ""
+		}
+		return r.ProjectID
+	})
+	t.SecurityGroups = store.NewTable(s, "security_groups", func(r *SecurityGroup) string { return r.ID }, ix.GroupByProject, ix.DefaultGroupByProject)
+	ix.RuleByProject = by(func(r *SecurityGroupRule) string { return r.ProjectID })
 	ix.RuleByGroup = by(func(r *SecurityGroupRule) string { return r.SecurityGroupID })
 	ix.RuleByRemoteGroup = by(func(r *SecurityGroupRule) string { return optional(r.RemoteGroupID) })
 	ix.RuleByAddressGroup = by(func(r *SecurityGroupRule) string { return optional(r.RemoteAddressGroupID) })
 	t.SecurityGroupRules = store.NewTable(s, "security_group_rules", func(r *SecurityGroupRule) string { return r.ID },
-		ix.RuleByGroup, ix.RuleByRemoteGroup, ix.RuleByAddressGroup)
+		ix.RuleByProject, ix.RuleByGroup, ix.RuleByRemoteGroup, ix.RuleByAddressGroup)
 	t.AddressGroups = store.NewTable(s, "address_groups", func(r *AddressGroup) string { return r.ID })
 	t.QoSPolicies = store.NewTable(s, "qos_policies", func(r *QoSPolicy) string { return r.ID })
 }
