@@ -63,6 +63,7 @@ type Backend struct {
 	work    *work
 	events  *events
 	south   south
+	health  health
 
 	mu      sync.Mutex
 	nb, sb  error // why there is no connection; nil while there is one
@@ -97,6 +98,7 @@ func New(t *model.Tables, o Options) (*Backend, error) {
 		nb: errNotYet, sb: errNotYet, refused: map[unit]*retry{},
 	}
 	b.south.loaded = make(chan struct{})
+	b.health.forget()
 	t.Subscribe(b.work.commit)
 	return b, nil
 }

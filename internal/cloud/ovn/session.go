@@ -253,7 +253,11 @@ func (s *session) write(ctx context.Context, units []unit) error {
 	all := make([]wanted, len(units))
 	s.view(func(v view) {
 		for i, u := range units {
-			all[i] = wanted{u, s.kinds[s.work.rank(u)].rows(v, u.id)}
+			k := &s.kinds[s.work.rank(u)]
+			all[i] = wanted{u, k.rows(v, u.id)}
+			if k.compared != nil {
+				k.compared(s.Backend, v, u.id)
+			}
 		}
 	})
 	return s.transact(ctx, all)

@@ -80,6 +80,7 @@ type serviceMonitor struct {
 // southbound is one session with the southbound database. It returns when the
 // connection is lost.
 func (b *Backend) southbound(ctx context.Context) error {
+	b.health.forget()
 	w := &southWatch{wake: make(chan struct{}, 1)}
 	conn, err := ovsdb.Dial(ctx, b.options.SB, southbound, w.seen)
 	if err != nil {

@@ -30,6 +30,8 @@ type kind struct {
 	stirs map[string]func(v view, c store.Change, dirty func(id string))
 	// chassis tells which units depend on which hypervisors there are; may be nil.
 	chassis func(v view) iter.Seq[string]
+	// compared is called when a unit is about to be compared; may be nil.
+	compared func(b *Backend, v view, id string)
 }
 
 // Row is a row that a unit wants in the northbound database. Columns that are
