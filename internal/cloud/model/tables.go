@@ -4,6 +4,10 @@
 package model
 
 import (
+	"strings"
+
+	"strconv"
+
 	"github.com/kuryr-go/kuryr/internal/cloud/store"
 )
 
@@ -68,9 +72,10 @@ type Indexes struct {
 	PortBySubnet          *store.Index[Port]
 	InterfaceByNetwork    *store.Index[Port] // ports that are interfaces of routers
 	PortByPair            *store.Index[Port] // network and allowed address pair: "id address"
+	RoutedByNetwork       *store.Index[Port] // ports whose device_owner is network:router_...
 	PortByQoSPolicy       *store.Index[Port]
-	NamedPortByNetwork    *store.Index[Port]  // ports with a DNS name and a device
-	DirectPortByNetwork   *store.Index[Port]  // ports whose binding:vnic_type is not normal
+	NamedPortByNetwork    *store.Index[Port] // ports with a DNS name and a device
+	DirectPortByNetwork   *store.Index[Port] // ports whose binding:vnic_type is not normal
 	TrunkByProject        *store.Index[Trunk]
 	TrunkByPort           *store.Index[Trunk] // its parent
 	TrunkBySubPort        *store.Index[Trunk]
@@ -144,6 +149,18 @@ func optional(s *string) string {
 		return ""
 	}
 	return *s
+}
+
+// segment is the key of what no two networks may have.
+func segment(n *Network) string {
+	if n.NetworkType == "local" || n.NetworkType == "" {
+		return ""
+	}
+	id := ""
+	if n.SegmentationID != nil {
+		id = strconv.Itoa(*n.SegmentationID)
+	}
+	return n.NetworkType + " " + optional(n.PhysicalNetwork) + " " + id
 }
 
 func (t *Tables) network(s *store.Store) {
@@ -232,6 +249,12 @@ func (t *Tables) ports(s *store.Store) {
 		}
 		return keys
 	})
+	ix.RoutedByNetwork = by(func(p *Port) string {
+		if !strings.HasPrefix(p.DeviceOwner, "network:router_") {
+			return ""
+		}
+		return p.NetworkID
+	})
 	ix.PortByQoSPolicy = by(func(p *Port) string { return optional(p.QoSPolicyID) })
 	ix.NamedPortByNetwork = by(func(p *Port) string {
 		if p.DNSName == "" || p.DeviceID == "" {
@@ -248,7 +271,7 @@ func (t *Tables) ports(s *store.Store) {
 	t.Ports = store.NewTable(s, "ports", func(p *Port) string { return p.ID },
 		ix.PortByProject, ix.PortByNetwork, ix.PortByDevice, ix.PortByHost, ix.PortByOwner, ix.PortByName, ix.PortByTag,
 		ix.PortBySecurityGroup, ix.PortByMAC, ix.PortByAddress, ix.PortBySubnet, ix.InterfaceByNetwork,
-		ix.PortByPair, ix.PortByQoSPolicy, ix.NamedPortByNetwork, ix.DirectPortByNetwork)
+		ix.PortByPair, ix.RoutedByNetwork, ix.PortByQoSPolicy, ix.NamedPortByNetwork, ix.DirectPortByNetwork)
 }
 
 func (t *Tables) security(s *store.Store) {
