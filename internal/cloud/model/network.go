@@ -127,6 +127,17 @@ type Port struct {
 	PropagateUplink     bool           `json:"propagate_uplink_status"`
 	// Claimed is true while OVN says that the port is up on its chassis.
 	Claimed bool `json:"claimed" api:"-"`
+	// Inactive are the bindings beside that of the binding columns.
+	Inactive []PortBinding `json:"inactive,omitempty" api:"-"`
+}
+
+// PortBinding is how a port is bound on a host that it may move to.
+type PortBinding struct {
+	Host       string         `json:"host"`
+	VNICType   string         `json:"vnic_type"`
+	VIFType    string         `json:"vif_type"`
+	VIFDetails map[string]any `json:"vif_details"`
+	Profile    map[string]any `json:"profile"`
 }
 
 // Trunk is a Neutron trunk: a parent port and its subports.
@@ -150,8 +161,7 @@ type SubPort struct {
 // RBACPolicy lets another project use a resource (action access_as_shared,
 // access_as_external). TargetTenant is a project or "*".
 type RBACPolicy struct {
-	ID           string `json:"id"`
-	ProjectID    string `json:"project_id"`
+	Meta
 	ObjectType   string `json:"object_type"`
 	ObjectID     string `json:"object_id"`
 	Action       string `json:"action"`

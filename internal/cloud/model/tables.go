@@ -4,9 +4,8 @@
 package model
 
 import (
-	"strings"
-
 	"strconv"
+	"strings"
 
 	"github.com/kuryr-go/kuryr/internal/cloud/store"
 )
@@ -55,6 +54,7 @@ type Tables struct {
 // Indexes are the ways to find rows other than by id. A name says of what and by what.
 type Indexes struct {
 	NetworkByProject      *store.Index[Network]
+	NetworkBySegment      *store.Index[Network] // "type physnet id"; one of type local has none
 	NetworkByQoSPolicy    *store.Index[Network]
 	SubnetByNetwork       *store.Index[Subnet]
 	SubnetByPool          *store.Index[Subnet]
@@ -167,7 +167,8 @@ func (t *Tables) network(s *store.Store) {
 	ix := &t.Index
 	ix.NetworkByProject = by(func(n *Network) string { return n.ProjectID })
 	ix.NetworkByQoSPolicy = by(func(n *Network) string { return optional(n.QoSPolicyID) })
-	t.Networks = store.NewTable(s, "networks", func(r *Network) string { return r.ID }, ix.NetworkByProject, ix.NetworkByQoSPolicy)
+	ix.NetworkBySegment = by(segment)
+	t.Networks = store.NewTable(s, "networks", func(r *Network) string { return r.ID }, ix.NetworkByProject, ix.NetworkByQoSPolicy, ix.NetworkBySegment)
 	ix.SubnetByNetwork = by(func(r *Subnet) string { return r.NetworkID })
 	ix.SubnetByPool = by(func(r *Subnet) string { return optional(r.SubnetPoolID) })
 	t.Subnets = store.NewTable(s, "subnets", func(r *Subnet) string { return r.ID }, ix.SubnetByNetwork, ix.SubnetByPool)
