@@ -65,7 +65,7 @@ func (s *server[T]) acted(c *Call, r store.Reader, name string) (*T, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !c.Allows(name, s.target(r, row)) {
+	if !c.Allows(name, s.target(c, r, row)) {
 		return nil, api.Errorf(403, "PolicyNotAuthorized", "rule:%s is disallowed by policy", name)
 	}
 	return row, nil

@@ -17,28 +17,23 @@ import (
 
 // shown gives what the caller sees of a row: the fields, or with none all.
 func (s *server[T]) shown(c *Call, r store.Reader, row *T, fields []string) map[string]any {
-	all := s.Columns.Map(row)
-	if _, owned := all["project_id"]; owned {
-		all["tenant_id"] = all["project_id"]
+	seen := s.sight(c, s.target(c, r, row))
+	all := make(map[string]any, len(seen.columns)+8)
+	for _, name := range seen.columns {
+		all[name] = s.Columns.Value(row, name)
+	}
+	if seen.names["tenant_id"] {
+		all["tenant_id"] = s.Meta(row).ProjectID
 	}
 	if s.View != nil {
 		s.View(c, r, row, all)
 	}
 	for name := range all {
-		if len(fields) > 0 && !slices.Contains(fields, name) || !s.shows(c, r, row, name) {
+		if !seen.names[name] || len(fields) > 0 && !slices.Contains(fields, name) {
 			delete(all, name)
 		}
 	}
 	return all
-}
-
-func (s *server[T]) shows(c *Call, r store.Reader, row *T, name string) bool {
-	attr := s.Attributes.Get(name)
-	if attr == nil || attr.Hidden {
-		return false
-	}
-	rule := "get_" + s.Name + ":" + name
-	return !attr.Policy || !s.engine.Policy.Known(rule) || c.Allows(rule, s.target(r, row))
 }
 
 func (s *server[T]) show(r *api.Request) (api.Reply, error) {

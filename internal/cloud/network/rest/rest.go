@@ -41,6 +41,8 @@ type Call struct {
 	Parent string
 	// Memo is what Create or Update leaves for View, which shows the answer.
 	Memo any
+	// sights are what the caller sees of rows that are alike to the policy.
+	sights map[Target]*sight
 }
 
 // Sees tells whether the caller sees what belongs to any project.
@@ -80,7 +82,7 @@ type Resource[T any] struct {
 	// Sees tells whether a caller who does not own a row sees it all the same. May be nil.
 	Sees func(c *Call, r store.Reader, row *T) bool
 	// Target is what rules look at; nil: the owner alone.
-	Target func(r store.Reader, row *T) Target
+	Target func(c *Call, r store.Reader, row *T) Target
 	// Filters are those that are no plain comparison with a column. May be nil.
 	Filters map[string]func(c *Call, r store.Reader, row *T, values []string) bool
 	// Indexes serve filters; the first that is asked for is used.
@@ -144,12 +146,12 @@ type server[T any] struct {
 }
 
 func (s *server[T]) call(r *api.Request) *Call {
-	return &Call{Request: r, Engine: s.engine, Parent: r.PathValue("parent")}
+	return &Call{Request: r, Engine: s.engine, Parent: r.PathValue("parent"), sights: map[Target]*sight{}}
 }
 
-func (s *server[T]) target(r store.Reader, row *T) Target {
+func (s *server[T]) target(c *Call, r store.Reader, row *T) Target {
 	if s.Target != nil {
-		return s.Target(r, row)
+		return s.Target(c, r, row)
 	}
 	return Target{ProjectID: s.Meta(row).ProjectID}
 }
@@ -162,8 +164,35 @@ func (s *server[T]) visible(c *Call, r store.Reader, row *T) bool {
 	if !c.Sees() && s.Meta(row).ProjectID != c.Caller.ProjectID && (s.Sees == nil || !s.Sees(c, r, row)) {
 		return false
 	}
+	return s.sight(c, s.target(c, r, row)).row
+}
+
+// sight is what the caller sees of rows with one Target.
+type sight struct {
+	row bool
+	// names are those of the attributes, columns those of them that the row has.
+	names   map[string]bool
+	columns []string
+}
+
+func (s *server[T]) sight(c *Call, t Target) *sight {
+	if known := c.sights[t]; known != nil {
+		return known
+	}
 	rule := "get_" + s.Name
-	return !s.engine.Policy.Known(rule) || c.Allows(rule, s.target(r, row))
+	seen := &sight{row: !s.engine.Policy.Known(rule) || c.Allows(rule, t), names: map[string]bool{}}
+	for _, attr := range s.Attributes.list {
+		part := rule + ":" + attr.Name
+		if attr.Hidden || attr.Policy && s.engine.Policy.Known(part) && !c.Allows(part, t) {
+			continue
+		}
+		seen.names[attr.Name] = true
+		if s.Columns.Has(attr.Name) {
+			seen.columns = append(seen.columns, attr.Name)
+		}
+	}
+	c.sights[t] = seen
+	return seen
 }
 
 // find gives the row of the path's id, or the error that there is none that
@@ -195,7 +224,7 @@ func (s *server[T]) notFound(c *Call, id string) error {
 
 // permit checks a change of a row that the caller sees.
 func (s *server[T]) permit(c *Call, r store.Reader, action string, v Values, row *T) error {
-	return s.engine.Policy.demand(action+"_"+s.Name, s.Attributes, v, false, c.Caller, s.target(r, row))
+	return s.engine.Policy.demand(action+"_"+s.Name, s.Attributes, v, false, c.Caller, s.target(c, r, row))
 }
 
 // match enforces the request's If-Match. Tags of another kind are no concern of Neutron's.

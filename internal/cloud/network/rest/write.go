@@ -73,7 +73,7 @@ func (s *server[T]) make(c *Call, tx *store.Tx, wanted []creation) ([]*T, error)
 			return nil, err
 		}
 		s.Meta(row).ProjectID = w.project
-		if err := s.engine.Policy.demand("create_"+s.Name, s.Attributes, w.values, true, c.Caller, s.target(tx, row)); err != nil {
+		if err := s.engine.Policy.demand("create_"+s.Name, s.Attributes, w.values, true, c.Caller, s.target(c, tx, row)); err != nil {
 			return nil, err
 		}
 		rows[i] = row
