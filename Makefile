@@ -103,8 +103,9 @@ vuln: ## Look for known vulnerabilities (needs https://vuln.go.dev)
 e2e: setup ## Run the end-to-end tests on a real OpenStack, which they bring up
 	$(ASROOT) tools/e2e
 
-bench: setup ## Measure ADD and DEL on a real OpenStack, beside the reference plugins
+bench: setup ## Measure ADD and DEL beside the reference plugins, and the embedded OpenStack beside the real one
 	$(ASROOT) $(GO) run ./test/bench
+	$(ASROOT) $(GO) run ./test/bench clouds
 
 cloud-up: setup ## Bring up the test OpenStack, or what of it does not run
 	$(TESTCLOUD) up

@@ -31,13 +31,14 @@ func run() int {
 	defer stop()
 	var o options
 	cmd := &cobra.Command{
-		Use: "bench", Short: "Measure ADD and DEL on a real OpenStack", Args: cobra.NoArgs,
+		Use: "bench [clouds]", Short: "Measure ADD and DEL on a real OpenStack", Args: cobra.NoArgs,
 		SilenceUsage: true, SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error { return measure(cmd.Context(), o) },
 	}
 	cmd.Flags().StringVar(&o.dir, "dir", openstack.DefaultDir(), "state of the test cloud")
 	cmd.Flags().IntVar(&o.calls, "calls", 60, "calls of each kind")
 	cmd.Flags().IntVar(&o.hold, "hold", 200, "attachments held when the agent's memory is read")
+	cmd.AddCommand(cloudsCommand())
 	if err := cmd.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 1
