@@ -67,6 +67,24 @@ var importRules = []importRule{
 		reason:    "a supply makes ports and does not wire them",
 	},
 	{
+		packages:  []string{"internal/cloud/..."},
+		forbidden: []string{"internal/...", "cmd/..."},
+		except:    []string{"internal/cloud/...", "internal/fault", "internal/serve", "internal/strictyaml", "internal/version"},
+		reason:    "the embedded cloud is an OpenStack like any other: it does not know who uses it",
+	},
+	{
+		packages: []string{
+			"internal/agent/...", "internal/agentapi", "internal/agentserver", "internal/binder/...", "internal/config/...",
+			"internal/engine/...", "internal/neutron/...", "internal/supply/...", "cmd/kuryr-cni",
+		},
+		forbidden: []string{"internal/cloud/..."},
+		reason:    "what runs on a node knows no OpenStack but by its API",
+	},
+	{
+		packages: []string{"internal/strictyaml", "internal/serve"}, forbidden: []string{"internal/..."}, except: []string{"internal/fault"},
+		reason: "leaves that more than one program is made of",
+	},
+	{
 		packages: []string{"internal/..."}, forbidden: []string{"internal/config"},
 		reason: "a part is told by its constructor what it needs; cmd/kuryr reads the configuration",
 	},
