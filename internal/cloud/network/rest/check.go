@@ -124,6 +124,9 @@ func orNone(check Check) Check {
 	}
 }
 
+// Boolean is the check of a truth value.
+func Boolean(v any) (any, error) { return boolean(v) }
+
 // boolean reads what oslo.utils' bool_from_string does in its strict mode.
 func boolean(v any) (any, error) {
 	switch strings.ToLower(strings.TrimSpace(Str(v))) {

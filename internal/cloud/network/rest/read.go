@@ -238,6 +238,9 @@ func (s *server[T]) candidates(c *Call, r store.Reader, q query, from string, ba
 			return s.walk(r, by.Index, c.Caller.ProjectID, from, back), q.filters
 		}
 	}
+	if s.Of != nil {
+		return s.walk(r, s.Of, c.Parent, from, back), q.filters
+	}
 	return s.walk(r, nil, "", from, back), q.filters
 }
 

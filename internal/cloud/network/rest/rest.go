@@ -87,8 +87,10 @@ type Resource[T any] struct {
 	Filters map[string]func(c *Call, r store.Reader, row *T, values []string) bool
 	// Indexes serve filters; the first that is asked for is used.
 	Indexes []By[T]
-	// In tells whether a row is a part of the parent of the path. Nil where there is no parent.
+	// In tells whether a row is a part of the parent of the path, Of finds the rows that are.
+	// Nil where there is no parent.
 	In func(parent string, row *T) bool
+	Of *store.Index[T]
 	// BeforeList makes, before a list is read, what is there from its first use. May be nil.
 	BeforeList func(c *Call) error
 	// Concealed is what a caller is told about a row that he does not see; nil: that there is none.
@@ -100,6 +102,8 @@ type Resource[T any] struct {
 
 	// Before checks each object of a create request, before quotas and policy. May be nil.
 	Before func(c *Call, r store.Reader, v Values, project string) error
+	// Creates checks all rows of a create request, before the first is completed. May be nil.
+	Creates func(c *Call, tx *store.Tx, rows []*T) error
 	// Create completes a row that has its id, owner, times and the columns of the
 	// request, and makes what belongs to it.
 	Create func(c *Call, tx *store.Tx, v Values, row *T) error

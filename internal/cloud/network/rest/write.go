@@ -78,6 +78,11 @@ func (s *server[T]) make(c *Call, tx *store.Tx, wanted []creation) ([]*T, error)
 		}
 		rows[i] = row
 	}
+	if s.Creates != nil {
+		if err := s.Creates(c, tx, rows); err != nil {
+			return nil, err
+		}
+	}
 	for i, w := range wanted {
 		if err := s.Create(c, tx, w.values, rows[i]); err != nil {
 			return nil, err
