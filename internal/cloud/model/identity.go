@@ -176,7 +176,9 @@ type IdentityTables struct {
 	ProjectByName       *store.Index[Project] // domain and name: "id name", of a domain " name"
 	ProjectByParent     *store.Index[Project]
 	ProjectByDomain     *store.Index[Project]
-	UserByName          *store.Index[User]  // "domain name"
+	UserByName          *store.Index[User] // "domain name"
+	UserByDomain        *store.Index[User]
+	UserByDefault       *store.Index[User]  // the default project
 	GroupByName         *store.Index[Group] // "domain name"
 	GroupByUser         *store.Index[Group]
 	RoleByName          *store.Index[Role] // domain and name, of a global role " name"
@@ -200,7 +202,9 @@ func (t *Tables) identity(s *store.Store) {
 	i.ProjectByDomain = by(func(r *Project) string { return optional(r.DomainID) })
 	i.Projects = store.NewTable(s, "projects", func(r *Project) string { return r.ID }, i.ProjectByName, i.ProjectByParent, i.ProjectByDomain)
 	i.UserByName = by(func(r *User) string { return r.DomainID + " " + r.Name })
-	i.Users = store.NewTable(s, "users", func(r *User) string { return r.ID }, i.UserByName)
+	i.UserByDomain = by(func(r *User) string { return r.DomainID })
+	i.UserByDefault = by(func(r *User) string { return optional(r.DefaultProjectID) })
+	i.Users = store.NewTable(s, "users", func(r *User) string { return r.ID }, i.UserByName, i.UserByDomain, i.UserByDefault)
 	i.GroupByName = by(func(r *Group) string { return r.DomainID + " " + r.Name })
 	i.GroupByUser = store.NewIndex(func(r *Group) []string { return r.Users })
 	i.Groups = store.NewTable(s, "groups", func(r *Group) string { return r.ID }, i.GroupByName, i.GroupByUser)
