@@ -18,7 +18,7 @@ type events struct {
 }
 
 // memberKey begins the keys of members; the others are ports.
-const memberKey = "memberKey "
+const memberKey = "member "
 
 func newEvents() *events {
 	return &events{wake: make(chan struct{}, 1), last: map[string]bool{}}

@@ -31,7 +31,7 @@ func newIndex(kinds []kind) *index {
 
 // identify finds whose a row is. nil: nobody's here.
 func (ix *index) identify(row *ovsdb.Row) *identity {
-	for i := range ix.kinds {
+	for i := len(ix.kinds) - 1; i >= 0; i-- {
 		k := &ix.kinds[i]
 		owns := k.owns[row.Table.Name]
 		if owns == nil {

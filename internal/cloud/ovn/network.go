@@ -13,30 +13,9 @@ import (
 	"github.com/kuryr-go/kuryr/internal/cloud/store"
 )
 
-// kinds are all kinds of units. A row may be in, or refer to, rows of kinds
-// before its own.
-func kinds() []kind {
-	return []kind{networkKind()}
-}
+const kindNetwork = "network"
 
-const (
-	kindNetwork = "network"
-	kindPort    = "port"
-)
-
-// Keys of external_ids, as Neutron's driver has them (neutron/common/ovn/constants.py).
-const (
-	idNetworkName = "neutron:network_name"
-	idMTU         = "neutron:mtu"
-	idRevision    = "neutron:revision_number"
-	idZoneHints   = "neutron:availability_zone_hints"
-)
-
-const namePrefix = "neutron-"
-
-// switchName is the name and key of a network's Logical_Switch.
-func switchName(networkID string) string { return namePrefix + networkID }
-
+// networkKind is a network's switch, with the port that joins it to its physical network.
 func networkKind() kind {
 	return kind{
 		name: kindNetwork,
@@ -44,16 +23,18 @@ func networkKind() kind {
 			return ids(v.Networks.All(v), func(n *model.Network) string { return n.ID })
 		},
 		rows: func(v view, id string) []Row {
-			n := v.Networks.Get(v, id)
-			if n == nil {
-				return nil
+			if n := v.Networks.Get(v, id); n != nil {
+				return networkRows(n)
 			}
-			return networkRows(n)
+			return nil
 		},
 		owns: map[string]func(*ovsdb.Row) (id, key string, ok bool){
-			tableSwitch: func(row *ovsdb.Row) (id, key string, ok bool) {
-				id, ok = strings.CutPrefix(row.String("name"), namePrefix)
-				return id, row.String("name"), ok && row.Entry("external_ids", idRevision) != ""
+			tableSwitch:     func(row *ovsdb.Row) (id, key string, ok bool) { return named(row, namePrefix) },
+			tableSwitchPort: func(row *ovsdb.Row) (id, key string, ok bool) { return named(row, localnetName) },
+			// What limits nobody's port is nobody's.
+			tableQoS: func(row *ovsdb.Row) (id, key string, ok bool) {
+				id, ok = parentID(row, tableSwitch, "qos_rules")
+				return id, row.UUID.String(), ok
 			},
 		},
 		stirs: map[string]func(view, store.Change, func(string)){"networks": itself},
@@ -61,12 +42,12 @@ func networkKind() kind {
 }
 
 func networkRows(n *model.Network) []Row {
-	return []Row{{
+	rows := []Row{{
 		Table: tableSwitch, Key: switchName(n.ID),
 		Columns: ovsdb.Columns{
 			"name": switchName(n.ID),
-			"external_ids": ovsdb.Map{
-				idNetworkName: n.Name, idMTU: strconv.Itoa(n.MTU), idRevision: strconv.FormatInt(n.RevisionNumber, 10),
+			columnIDs: ovsdb.Map{
+				idNetworkName: n.Name, idMTU: strconv.Itoa(n.MTU), idRevision: revision(n.RevisionNumber),
 				idZoneHints: strings.Join(n.AvailabilityZoneHints, ","),
 			},
 			"other_config": ovsdb.Map{
@@ -75,4 +56,26 @@ func networkRows(n *model.Network) []Row {
 			},
 		},
 	}}
+	if n.PhysicalNetwork != nil {
+		rows = append(rows, localnetRow(n))
+	}
+	return rows
+}
+
+// localnetRow is named after the network: Neutron names it after the segment, of which there is one.
+func localnetRow(n *model.Network) Row {
+	var tag any
+	if n.SegmentationID != nil {
+		tag = *n.SegmentationID
+	}
+	return Row{
+		Table: tableSwitchPort, Key: localnetName + n.ID,
+		Columns: ovsdb.Columns{
+			"name": localnetName + n.ID, "type": "localnet", "addresses": ovsdb.Set{"unknown"}, "tag": tag,
+			"options": ovsdb.Map{"network_name": *n.PhysicalNetwork, "mcast_flood_reports": "true", "mcast_flood": "false"},
+			"enabled": nil,
+			columnIDs: ovsdb.Map{},
+		},
+		In: []Place{{tableSwitch, switchName(n.ID), "ports"}},
+	}
 }

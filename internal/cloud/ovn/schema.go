@@ -37,35 +37,36 @@ const (
 )
 
 var northbound = &ovsdb.Schema{Database: "OVN_Northbound", Tables: []*ovsdb.Table{
-	table(tableGlobal, root, atoms("nb_cfg")),
-	table(tableSwitch, root, atoms("name"), texts("other_config", "external_ids"),
+	table(tableGlobal, root, scalars("nb_cfg")),
+	table(tableSwitch, root, scalars("name"), texts("other_config", "external_ids"),
 		strong("ports", "qos_rules"), weak("load_balancer", "dns_records")),
-	table(tableSwitchPort, part, atoms("name", "type", "parent_name", "tag", "up", "enabled", "dhcpv4_options", "dhcpv6_options", "ha_chassis_group"),
+	table(tableSwitchPort, part, scalars("name", "type"),
+		optionals("parent_name", "tag", "up", "enabled", "dhcpv4_options", "dhcpv6_options", "ha_chassis_group"),
 		sets("addresses", "port_security"), texts("options", "external_ids")),
-	table(tablePortGroup, root, atoms("name"), texts("external_ids"), strong("acls"), weak("ports")),
-	table(tableACL, part, atoms("name", "priority", "direction", "match", "action", "log", "severity", "meter"), texts("external_ids")),
-	table(tableAddressSet, root, atoms("name"), sets("addresses"), texts("external_ids")),
-	table(tableRouter, root, atoms("name", "enabled"), texts("options", "external_ids"),
+	table(tablePortGroup, root, scalars("name"), texts("external_ids"), strong("acls"), weak("ports")),
+	table(tableACL, part, scalars("priority", "direction", "match", "action", "log"), optionals("name", "severity", "meter"), texts("external_ids")),
+	table(tableAddressSet, root, scalars("name"), sets("addresses"), texts("external_ids")),
+	table(tableRouter, root, scalars("name"), optionals("enabled"), texts("options", "external_ids"),
 		strong("ports", "static_routes", "nat"), weak("load_balancer")),
-	table(tableRouterPort, part, atoms("name", "mac", "enabled"), sets("networks"), texts("options", "ipv6_ra_configs", "external_ids"), strong("gateway_chassis")),
-	table(tableRoute, part, atoms("ip_prefix", "nexthop", "policy", "output_port"), texts("external_ids")),
-	table(tableNAT, part, atoms("type", "external_ip", "external_mac", "logical_ip", "logical_port"), texts("options", "external_ids")),
-	table(tableDHCP, root, atoms("cidr"), texts("options", "external_ids")),
+	table(tableRouterPort, part, scalars("name", "mac"), optionals("enabled"), sets("networks"), texts("options", "ipv6_ra_configs", "external_ids"), strong("gateway_chassis")),
+	table(tableRoute, part, scalars("ip_prefix", "nexthop"), optionals("policy", "output_port"), texts("external_ids")),
+	table(tableNAT, part, scalars("type", "external_ip", "logical_ip"), optionals("external_mac", "logical_port"), texts("options", "external_ids")),
+	table(tableDHCP, root, scalars("cidr"), texts("options", "external_ids")),
 	table(tableDNS, root, texts("records", "external_ids")),
-	table(tableQoS, part, atoms("priority", "direction", "match"), integers("action", "bandwidth"), texts("external_ids")),
-	table(tableGateway, part, atoms("name", "chassis_name", "priority")),
-	table(tableHAGroup, root, atoms("name"), texts("external_ids"), strong("ha_chassis")),
-	table(tableHAChassis, part, atoms("chassis_name", "priority")),
-	table(tableLoadBalancer, root, atoms("name", "protocol"), sets("selection_fields"),
+	table(tableQoS, part, scalars("priority", "direction", "match"), integers("action", "bandwidth"), texts("external_ids")),
+	table(tableGateway, part, scalars("name", "chassis_name", "priority")),
+	table(tableHAGroup, root, scalars("name"), texts("external_ids"), strong("ha_chassis")),
+	table(tableHAChassis, part, scalars("chassis_name", "priority")),
+	table(tableLoadBalancer, root, scalars("name"), optionals("protocol"), sets("selection_fields"),
 		texts("vips", "ip_port_mappings", "options", "external_ids"), strong("health_check")),
-	table(tableHealthCheck, part, atoms("vip"), texts("options", "external_ids")),
+	table(tableHealthCheck, part, scalars("vip"), texts("options", "external_ids")),
 }}
 
 var southbound = &ovsdb.Schema{Database: "OVN_Southbound", Tables: []*ovsdb.Table{
-	table(tableChassis, root, atoms("name", "hostname"), texts("external_ids", "other_config"), strong("encaps")),
-	table(tableChassisPrivate, root, atoms("name", "nb_cfg", "nb_cfg_timestamp")),
-	table(tableEncap, part, atoms("type", "ip")),
-	table(tableServiceMonitor, root, atoms("ip", "protocol", "port", "logical_port", "status")),
+	table(tableChassis, root, scalars("name", "hostname"), texts("external_ids", "other_config"), strong("encaps")),
+	table(tableChassisPrivate, root, scalars("name", "nb_cfg", "nb_cfg_timestamp")),
+	table(tableEncap, part, scalars("type", "ip")),
+	table(tableServiceMonitor, root, scalars("ip", "port", "logical_port"), optionals("protocol", "status")),
 }}
 
 const root, part = true, false
@@ -85,9 +86,10 @@ func columns(kind ovsdb.Kind, names []string) (all []ovsdb.Column) {
 	return all
 }
 
-func atoms(names ...string) []ovsdb.Column    { return columns(ovsdb.Atom, names) }
-func sets(names ...string) []ovsdb.Column     { return columns(ovsdb.Strings, names) }
-func texts(names ...string) []ovsdb.Column    { return columns(ovsdb.Text, names) }
-func integers(names ...string) []ovsdb.Column { return columns(ovsdb.Integers, names) }
-func strong(names ...string) []ovsdb.Column   { return columns(ovsdb.Strong, names) }
-func weak(names ...string) []ovsdb.Column     { return columns(ovsdb.Weak, names) }
+func scalars(names ...string) []ovsdb.Column   { return columns(ovsdb.Scalar, names) }
+func optionals(names ...string) []ovsdb.Column { return columns(ovsdb.Optional, names) }
+func sets(names ...string) []ovsdb.Column      { return columns(ovsdb.Strings, names) }
+func texts(names ...string) []ovsdb.Column     { return columns(ovsdb.Text, names) }
+func integers(names ...string) []ovsdb.Column  { return columns(ovsdb.Integers, names) }
+func strong(names ...string) []ovsdb.Column    { return columns(ovsdb.Strong, names) }
+func weak(names ...string) []ovsdb.Column      { return columns(ovsdb.Weak, names) }

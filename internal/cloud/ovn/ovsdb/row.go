@@ -30,6 +30,9 @@ type Place struct {
 // Gone tells whether the row has been deleted.
 func (r *Row) Gone() bool { return r.gone }
 
+// Value gives a column's value in whatever form, to be told to a human.
+func (r *Row) Value(column string) any { return r.value(column) }
+
 func (r *Row) value(column string) any {
 	if i := r.Table.column(column); i >= 0 {
 		return r.values[i]
@@ -91,20 +94,34 @@ func (r *Row) Entries(column string) iter.Seq2[string, string] {
 
 // Has tells whether a column has a value, as Columns have it.
 func (r *Row) Has(column string, value any) bool {
-	have := r.value(column)
+	i := r.Table.column(column)
+	if i < 0 {
+		return false
+	}
+	have := r.values[i]
 	if have == nil {
-		have = empty(value)
+		have = initial(r.Table.Columns[i].Kind, value)
 	}
 	return same(have, kept(value))
 }
 
-// empty is what a column without a value is when it is compared with value.
-func empty(value any) any {
-	switch value.(type) {
-	case Set:
+// initial is what a column is that the server has not told: it leaves out what
+// is as in a new row.
+func initial(kind Kind, value any) any {
+	switch kind {
+	case Strings:
 		return Set{}
-	case Map, IntMap:
+	case Text, Integers:
 		return []pair{}
+	case Scalar:
+		switch value.(type) {
+		case string:
+			return ""
+		case int:
+			return 0
+		case bool:
+			return false
+		}
 	}
 	return nil
 }

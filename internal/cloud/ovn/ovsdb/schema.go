@@ -8,8 +8,10 @@ type Kind int
 
 // The kinds of columns.
 const (
-	// Atom is one value or none: a string, integer, boolean, or a reference.
-	Atom Kind = iota
+	// Scalar is a string, an integer or a boolean.
+	Scalar Kind = iota
+	// Optional is one value or none, which may be a reference as well.
+	Optional
 	// Strings is a set of strings, which may have more than one.
 	Strings
 	// Text is a map of strings.
