@@ -150,7 +150,7 @@ type server[T any] struct {
 }
 
 func (s *server[T]) call(r *api.Request) *Call {
-	return &Call{Request: r, Engine: s.engine, Parent: r.PathValue("parent"), sights: map[Target]*sight{}}
+	return s.engine.NewCall(r)
 }
 
 func (s *server[T]) target(c *Call, r store.Reader, row *T) Target {
