@@ -140,7 +140,7 @@ func Add[T any](e *Engine, res *Resource[T]) {
 		e.Mux.Handle("DELETE "+res.Path+"/{id}", s.delete)
 	}
 	if res.Tagged {
-		s.serveTags()
+		s.serveTags(s.Path)
 	}
 }
 

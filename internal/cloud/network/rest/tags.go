@@ -43,8 +43,14 @@ func tagsMatch(tags []string, filter string, values []string) (matched, isTags b
 	}
 }
 
-func (s *server[T]) serveTags() {
-	path := s.Path + "/{id}/tags"
+// AddTags has the engine serve a resource's tags below another path than its own.
+func AddTags[T any](e *Engine, res *Resource[T], path string) {
+	s := &server[T]{Resource: res, engine: e}
+	s.serveTags(path)
+}
+
+func (s *server[T]) serveTags(path string) {
+	path += "/{id}/tags"
 	s.engine.Mux.Handle("GET "+path, s.getTags)
 	s.engine.Mux.Handle("PUT "+path, s.putTags)
 	s.engine.Mux.Handle("DELETE "+path, s.deleteTags)
