@@ -27,6 +27,8 @@ type Target struct {
 // one must hold.
 type Policy struct {
 	rules map[string][]term
+	// order is the rules' in the table.
+	order map[string]int
 	// roles may what a rule's terms do not let them.
 	roles map[string][]string
 }
@@ -58,7 +60,7 @@ const advancedService = "context_is_advsvc"
 // ParsePolicy reads a table with a rule and its terms on each line. roles gives
 // further roles to whom a rule holds.
 func ParsePolicy(table string, roles map[string][]string) (*Policy, error) {
-	p := &Policy{rules: map[string][]term{advancedService: nil}, roles: roles}
+	p := &Policy{rules: map[string][]term{advancedService: nil}, order: map[string]int{}, roles: roles}
 	for line := range strings.Lines(table) {
 		words := strings.Fields(strings.SplitN(line, "#", 2)[0])
 		if len(words) == 0 {
@@ -73,6 +75,7 @@ func ParsePolicy(table string, roles map[string][]string) (*Policy, error) {
 			all = append(all, t)
 		}
 		p.rules[words[0]] = all
+		p.order[words[0]] = len(p.order)
 	}
 	for rule := range roles {
 		if !p.Known(rule) {
@@ -126,7 +129,7 @@ func (p *Policy) demand(action string, attrs *Attributes, v Values, create bool,
 	return api.Errorf(403, "PolicyNotAuthorized", "%s is disallowed by policy", text)
 }
 
-// parts gives the known rules about the keys of a structured value.
+// parts gives the known rules about the keys of a structured value, in the order of the table.
 func (p *Policy) parts(rule string, value any) (rules []string) {
 	add := func(m map[string]any) {
 		for _, key := range sortedKeys(m) {
@@ -145,5 +148,6 @@ func (p *Policy) parts(rule string, value any) (rules []string) {
 			}
 		}
 	}
+	slices.SortFunc(rules, func(a, b string) int { return p.order[a] - p.order[b] })
 	return rules
 }

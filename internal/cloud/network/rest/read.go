@@ -231,8 +231,8 @@ func (s *server[T]) candidates(c *Call, r store.Reader, q query, from string, ba
 		}, q.filters
 	}
 	for _, by := range s.Indexes {
-		if values := q.filters[by.Filter]; len(values) == 1 {
-			return s.walk(r, by.Index, values[0], from, back), q.filters
+		if key, ok := by.key(q.filters[by.Filter]); ok {
+			return s.walk(r, by.Index, key, from, back), q.filters
 		}
 		if by.Filter == "project_id" && !c.Sees() && s.Sees == nil {
 			return s.walk(r, by.Index, c.Caller.ProjectID, from, back), q.filters
@@ -242,6 +242,16 @@ func (s *server[T]) candidates(c *Call, r store.Reader, q query, from string, ba
 		return s.walk(r, s.Of, c.Parent, from, back), q.filters
 	}
 	return s.walk(r, nil, "", from, back), q.filters
+}
+
+func (b By[T]) key(values []string) (string, bool) {
+	switch {
+	case len(values) == 0:
+		return "", false
+	case b.Key != nil:
+		return b.Key(values)
+	}
+	return values[0], len(values) == 1
 }
 
 // last is greater than every id.

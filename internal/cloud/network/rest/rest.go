@@ -117,6 +117,9 @@ type Resource[T any] struct {
 type By[T any] struct {
 	Filter string
 	Index  *store.Index[T]
+	// Key gives the index's key under which all is that the filter's values
+	// choose; not ok: there is none. Nil: the value, where it is one.
+	Key func(values []string) (key string, ok bool)
 }
 
 // Add has the engine serve a resource.
