@@ -7,34 +7,26 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
-
-	"github.com/tidwall/btree"
 )
 
 // Table holds the rows of one type, by id and by the keys of its indexes.
 type Table[T any] struct {
 	name    string
 	id      func(*T) string
-	rows    *btree.BTreeG[entry[T]]
+	rows    tree
 	indexes []*Index[T]
 }
 
 // Index finds rows by a key. A row may have none, one or several.
 type Index[T any] struct {
 	keys    func(*T) []string
-	entries *btree.BTreeG[entry[T]]
-}
-
-// entry is a row in a tree; the rows' own tree has no keys.
-type entry[T any] struct {
-	key, id string
-	row     *T
+	entries tree
 }
 
 // NewTable makes a table of the store. The name is its name in the file. It
 // must be made before Open.
 func NewTable[T any](s *Store, name string, id func(*T) string, indexes ...*Index[T]) *Table[T] {
-	t := &Table[T]{name: name, id: id, rows: newTree[T](), indexes: indexes}
+	t := &Table[T]{name: name, id: id, rows: newTree(), indexes: indexes}
 	for _, other := range s.tables {
 		if other.called() == name {
 			panic("store: two tables are called " + name)
@@ -46,58 +38,43 @@ func NewTable[T any](s *Store, name string, id func(*T) string, indexes ...*Inde
 
 // NewIndex makes an index for a NewTable. keys must depend on the row alone.
 func NewIndex[T any](keys func(*T) []string) *Index[T] {
-	return &Index[T]{keys: keys, entries: newTree[T]()}
-}
-
-// newTree needs no locks of its own: the store has one.
-func newTree[T any]() *btree.BTreeG[entry[T]] {
-	less := func(a, b entry[T]) bool { return a.key < b.key || a.key == b.key && a.id < b.id }
-	return btree.NewBTreeGOptions(less, btree.Options{NoLocks: true})
+	return &Index[T]{keys: keys, entries: newTree()}
 }
 
 // Name is the table's name, as in Change.Table.
 func (t *Table[T]) Name() string { return t.name }
 
 // Len is the number of rows.
-func (t *Table[T]) Len(Reader) int { return t.rows.Len() }
+func (t *Table[T]) Len(Reader) int { return t.rows.len() }
 
 // Get gives the row of an id, or nil. It must not be changed.
 func (t *Table[T]) Get(_ Reader, id string) *T {
-	e, _ := t.rows.Get(entry[T]{id: id})
-	return e.row
+	row, _ := t.rows.get(id).(*T)
+	return row
 }
 
 // All gives every row in the order of the ids.
-func (t *Table[T]) All(Reader) iter.Seq[*T] {
-	return func(yield func(*T) bool) { t.rows.Scan(func(e entry[T]) bool { return yield(e.row) }) }
-}
+func (t *Table[T]) All(Reader) iter.Seq[*T] { return from[T](t.rows, "", "", false) }
 
 // By gives the rows with a key, in the order of their ids.
 func (t *Table[T]) By(_ Reader, ix *Index[T], key string) iter.Seq[*T] {
-	return func(yield func(*T) bool) {
-		ix.entries.Ascend(entry[T]{key: key}, func(e entry[T]) bool { return e.key == key && yield(e.row) })
-	}
+	return from[T](ix.entries, key, "", false)
 }
 
 // AllFrom gives the rows whose ids are greater than id, in their order; or
 // with back those whose ids are less, in the opposite one.
 func (t *Table[T]) AllFrom(_ Reader, id string, back bool) iter.Seq[*T] {
-	return from(t.rows, "", id, back)
+	return from[T](t.rows, "", id, back)
 }
 
 // ByFrom is AllFrom among the rows with a key.
 func (t *Table[T]) ByFrom(_ Reader, ix *Index[T], key, id string, back bool) iter.Seq[*T] {
-	return from(ix.entries, key, id, back)
+	return from[T](ix.entries, key, id, back)
 }
 
-func from[T any](tree *btree.BTreeG[entry[T]], key, id string, back bool) iter.Seq[*T] {
+func from[T any](t tree, key, id string, back bool) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
-		see := func(e entry[T]) bool { return e.key == key && (e.id == id || yield(e.row)) }
-		if back {
-			tree.Descend(entry[T]{key: key, id: id}, see)
-			return
-		}
-		tree.Ascend(entry[T]{key: key, id: id}, see)
+		t.walk(key, id, back, func(row any) bool { return yield(row.(*T)) })
 	}
 }
 
@@ -141,14 +118,13 @@ func (t *Table[T]) Delete(tx *Tx, id string) bool {
 
 func (t *Table[T]) set(row *T) (old *T) {
 	id := t.id(row)
-	replaced, _ := t.rows.Set(entry[T]{id: id, row: row})
-	old = replaced.row
+	old, _ = t.rows.set("", id, row).(*T)
 	for _, ix := range t.indexes {
 		if old != nil {
 			ix.remove(old, id)
 		}
 		for _, k := range ix.keys(row) {
-			ix.entries.Set(entry[T]{k, id, row})
+			ix.entries.set(k, id, row)
 		}
 	}
 	return old
@@ -156,7 +132,7 @@ func (t *Table[T]) set(row *T) (old *T) {
 
 func (t *Table[T]) unset(row *T) {
 	id := t.id(row)
-	t.rows.Delete(entry[T]{id: id})
+	t.rows.remove("", id)
 	for _, ix := range t.indexes {
 		ix.remove(row, id)
 	}
@@ -164,13 +140,13 @@ func (t *Table[T]) unset(row *T) {
 
 func (ix *Index[T]) remove(row *T, id string) {
 	for _, k := range ix.keys(row) {
-		ix.entries.Delete(entry[T]{key: k, id: id})
+		ix.entries.remove(k, id)
 	}
 }
 
 func (t *Table[T]) called() string { return t.name }
 
-func (t *Table[T]) size() int { return t.rows.Len() }
+func (t *Table[T]) size() int { return t.rows.len() }
 
 func (t *Table[T]) load(key, value []byte) error {
 	row := new(T)
