@@ -68,7 +68,9 @@ type Indexes struct {
 	PortByTag             *store.Index[Port]
 	PortBySecurityGroup   *store.Index[Port]
 	PortByMAC             *store.Index[Port] // network and MAC: "id mac"
+	PortByBareMAC         *store.Index[Port]
 	PortByAddress         *store.Index[Port] // subnet and address: "id address"
+	PortByIP              *store.Index[Port]
 	PortBySubnet          *store.Index[Port]
 	InterfaceByNetwork    *store.Index[Port] // ports that are interfaces of routers
 	PortByPair            *store.Index[Port] // network and allowed address pair: "id address"
@@ -226,6 +228,13 @@ func (t *Tables) ports(s *store.Store) {
 	ix.PortByTag = store.NewIndex(func(p *Port) []string { return p.Tags })
 	ix.PortBySecurityGroup = store.NewIndex(func(p *Port) []string { return p.SecurityGroups })
 	ix.PortByMAC = by(func(p *Port) string { return p.NetworkID + " " + p.MACAddress })
+	ix.PortByBareMAC = by(func(p *Port) string { return p.MACAddress })
+	ix.PortByIP = store.NewIndex(func(p *Port) (keys []string) {
+		for _, f := range p.FixedIPs {
+			keys = append(keys, f.IPAddress)
+		}
+		return keys
+	})
 	ix.PortByAddress = store.NewIndex(func(p *Port) (keys []string) {
 		for _, f := range p.FixedIPs {
 			keys = append(keys, f.SubnetID+" "+f.IPAddress)
@@ -271,7 +280,7 @@ func (t *Tables) ports(s *store.Store) {
 	})
 	t.Ports = store.NewTable(s, "ports", func(p *Port) string { return p.ID },
 		ix.PortByProject, ix.PortByNetwork, ix.PortByDevice, ix.PortByHost, ix.PortByOwner, ix.PortByName, ix.PortByTag,
-		ix.PortBySecurityGroup, ix.PortByMAC, ix.PortByAddress, ix.PortBySubnet, ix.InterfaceByNetwork,
+		ix.PortBySecurityGroup, ix.PortByMAC, ix.PortByBareMAC, ix.PortByAddress, ix.PortByIP, ix.PortBySubnet, ix.InterfaceByNetwork,
 		ix.PortByPair, ix.RoutedByNetwork, ix.PortByQoSPolicy, ix.NamedPortByNetwork, ix.DirectPortByNetwork)
 }
 
