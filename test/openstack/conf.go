@@ -40,6 +40,22 @@ type settings struct {
 	Physnet, Password, RoleKuryr    string
 }
 
+// common are the settings that are every cloud's.
+var common = settings{
+	Address: controlAddress.Addr().String(), Region: region, NetworkPort: portNetwork, LoadBalancerPort: portLoadBalancer,
+	ProviderGateway: ProviderGateway.String(), Physnet: Physnet, Password: password, RoleKuryr: RoleKuryr,
+}
+
+// EmbeddedSeed is the seed file of an embedded cloud, for one that runs in a
+// test's own process.
+func EmbeddedSeed() ([]byte, error) {
+	var b bytes.Buffer
+	if err := confTemplates.ExecuteTemplate(&b, embeddedSeed, common); err != nil {
+		return nil, fmt.Errorf("openstack: render the seed: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
 // Database gives SQLAlchemy's URL of a database.
 func (s settings) Database(name string) string {
 	return fmt.Sprintf("mysql+pymysql://root@localhost/%s?unix_socket=%s/run/mysql.sock&charset=utf8", name, s.Dir)
@@ -62,13 +78,9 @@ func (s settings) Service(user string) string {
 // configure writes the flavour's configuration files.
 func (c *Cloud) configure() error {
 	e := c.Endpoints()
-	set := settings{
-		Dir: c.dir, Debug: c.rec.Debug, Region: region,
-		Address:  controlAddress.Addr().String(),
-		Identity: e.Identity, IdentityBase: strings.TrimSuffix(e.Identity, "/v3"), Network: e.Network,
-		NetworkPort: portNetwork, LoadBalancerPort: portLoadBalancer,
-		ProviderGateway: ProviderGateway.String(), Physnet: Physnet, Password: password, RoleKuryr: RoleKuryr,
-	}
+	set := common
+	set.Dir, set.Debug = c.dir, c.rec.Debug
+	set.Identity, set.IdentityBase, set.Network = e.Identity, strings.TrimSuffix(e.Identity, "/v3"), e.Network
 	for _, t := range confTemplates.Templates() {
 		if (t.Name() == embeddedSeed) != c.rec.Embedded {
 			continue
