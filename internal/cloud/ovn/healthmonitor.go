@@ -112,9 +112,7 @@ func (b *balancer) healthCheck(c lbClass, s lbService) Row {
 				"interval": strconv.Itoa(hm.Delay), "timeout": strconv.Itoa(hm.Timeout),
 				"success_count": strconv.Itoa(hm.MaxRetries), "failure_count": strconv.Itoa(hm.MaxRetriesDown),
 			},
-			"external_ids": ovsdb.Map{
-				idMonitor: hm.ID, idMonitorPool: s.pool.ID, idMonitorVIP: s.address.String(), idBalancer: b.ID,
-			},
+			columnIDs: ovsdb.Map{idMonitor: hm.ID, idMonitorPool: s.pool.ID, idMonitorVIP: s.address.String()},
 		},
 	}
 }

@@ -24,7 +24,7 @@ const (
 )
 
 // Keys of external_ids, as Octavia's OVN provider has them
-// (ovn_octavia_provider/common/constants.py), and one of ours.
+// (ovn_octavia_provider/common/constants.py).
 const (
 	idVIP          = "neutron:vip"
 	idVIPPort      = "neutron:vip_port_id"
@@ -41,8 +41,6 @@ const (
 	idMonitor      = "octavia:healthmonitor"
 	idMonitorPool  = "octavia:pool_id"
 	idMonitorVIP   = "octavia:vip"
-	// idBalancer is the load balancer that a health check is of.
-	idBalancer = "octavia:loadbalancer_id"
 	// disabled ends the key of what is administratively down.
 	disabled = ":D"
 )
@@ -92,12 +90,14 @@ func lbKind() kind {
 func ownsBalancer(row *ovsdb.Row) (id, key string, ok bool) {
 	id = row.String("name")
 	c := lbClass{row.String("protocol"), strings.Join(row.Strings("selection_fields"), ",")}
-	return id, c.key(id), row.Entry("external_ids", idVIP) != "" && id != ""
+	return id, c.key(id), isID(id)
 }
 
 func ownsHealthCheck(row *ovsdb.Row) (id, key string, ok bool) {
-	id = row.Entry("external_ids", idBalancer)
-	return id, row.Entry("external_ids", idMonitor) + " " + row.String("vip"), id != ""
+	if parent := row.Parent(tableLoadBalancer, "health_check"); parent != nil {
+		id = parent.String("name")
+	}
+	return id, row.Entry(columnIDs, idMonitor) + " " + row.String("vip"), isID(id)
 }
 
 // rows gives a row for each class that there is, with its health checks. A
@@ -118,7 +118,7 @@ func (b *balancer) rows() (rows []Row) {
 			Table: tableLoadBalancer, Key: c.key(b.ID), In: in,
 			Columns: ovsdb.Columns{
 				"name": b.ID, "protocol": protocol, "selection_fields": ovsdb.Set(strings.Split(c.fields, ",")),
-				"vips": vips, "ip_port_mappings": mappings(mine), "options": ovsdb.Map{}, "external_ids": b.externalIDs(c),
+				"vips": vips, "ip_port_mappings": mappings(mine), "options": ovsdb.Map{}, columnIDs: b.externalIDs(c),
 			},
 		})
 		for _, s := range mine {
@@ -249,7 +249,7 @@ func (b *balancer) externalIDs(c lbClass) ovsdb.Map {
 			all[key] = strings.Join(values, ",")
 		}
 	}
-	set(idRouters, mapped(b.routers, func(id string) string { return namePrefix + id }))
+	set(idRouters, mapped(b.routers, routerName))
 	set(idVIPFloating, first.floating)
 	var addresses, ports, floating []string
 	for _, v := range b.vips[1:] {
@@ -306,7 +306,7 @@ func (b *balancer) places() (all []Place) {
 		all = append(all, Place{tableSwitch, switchName(id), "load_balancer"})
 	}
 	for _, id := range b.routers {
-		all = append(all, Place{tableRouter, namePrefix + id, "load_balancer"})
+		all = append(all, Place{tableRouter, routerName(id), "load_balancer"})
 	}
 	return all
 }
