@@ -182,3 +182,11 @@ func (c *central) spy() *ovsdb.Conn {
 	c.t.Cleanup(conn.Close)
 	return conn
 }
+
+// addChassis adds a hypervisor as ovn-controller would.
+func (c *central) addChassis(name, mappings, options string) {
+	c.t.Helper()
+	c.sbctl("chassis-add", name, "geneve", "198.51.100."+name[len(name)-1:])
+	c.sbctl("set", "Chassis", name, "hostname="+name, `other_config:ovn-bridge-mappings="`+mappings+`"`, `other_config:ovn-cms-options="`+options+`"`)
+	c.sbctl("create", "Chassis_Private", "name="+name)
+}

@@ -70,11 +70,13 @@ func underscored(s string) string { return strings.ReplaceAll(s, "-", "_") }
 func revision(n int64) string { return strconv.FormatInt(n, 10) }
 
 // named gives the id in a name that has a prefix. Rows are known by their
-// names, so that one whose external_ids were lost is repaired.
+// names, so that one whose external_ids were lost is repaired; a stranger's must
+// not be mistaken for one.
 func named(row *ovsdb.Row, prefix string) (id, key string, ok bool) {
 	name := row.String("name")
 	id, ok = strings.CutPrefix(name, prefix)
-	return id, name, ok && isID(id)
+	marked := row.Entry(columnIDs, idRevision) != "" || row.Entry(columnIDs, idZoneHints) != "" || row.String("type") == "localnet"
+	return id, name, ok && (marked || isID(id))
 }
 
 // isID tells whether s has the form of an id.

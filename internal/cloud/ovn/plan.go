@@ -98,8 +98,10 @@ func (p *plan) insert(u unit, want *Row) {
 	}
 	p.inserts = append(p.inserts, in)
 	p.named[Ref{want.Table, want.Key}] = in
-	for _, place := range want.In {
-		p.add(place, in.name)
+	for i, place := range want.In {
+		if slices.Index(want.In, place) == i {
+			p.add(place, in.name)
+		}
 	}
 }
 
@@ -235,7 +237,7 @@ func (p *plan) move(u unit, row *ovsdb.Row, want *Row) {
 	}
 	for _, place := range want.In {
 		if !have[place] && p.there(u, Ref{place.Table, place.Key}) {
-			p.touched[u] = true
+			have[place], p.touched[u] = true, true
 			p.add(place, row.UUID)
 		}
 	}

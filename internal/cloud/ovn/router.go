@@ -73,6 +73,13 @@ func routersOfSubnet(v view, c store.Change, dirty func(string)) {
 	for p := range routedOfSubnet(v, c) {
 		dirty(p.DeviceID)
 	}
+	each(c, func(s *model.Subnet) {
+		for r := range v.Routers.By(v, v.Index.RouterByGateway, s.NetworkID) {
+			if slices.ContainsFunc(r.Gateway.FixedIPs, func(f model.FixedIP) bool { return f.SubnetID == s.ID }) {
+				dirty(r.ID)
+			}
+		}
+	})
 }
 
 // routedOfSubnet gives the ports of routers with an address of a subnet that

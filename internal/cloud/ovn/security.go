@@ -61,6 +61,9 @@ func groupKind() kind {
 
 func ownsGroup(row *ovsdb.Row) (id, key string, ok bool) {
 	name := row.String("name")
+	if id = row.Entry(columnIDs, idGroup); id != "" && name == groupName(id) {
+		return id, name, true
+	}
 	id, ok = strings.CutPrefix(name, "pg_")
 	id = strings.ReplaceAll(id, "_", "-")
 	return id, name, ok && isID(id)
@@ -267,8 +270,10 @@ func addressGroupKind() kind {
 		},
 		owns: map[string]func(*ovsdb.Row) (id, key string, ok bool){
 			tableAddressSet: func(row *ovsdb.Row) (id, key string, ok bool) {
-				id = row.Entry(columnIDs, idAddressGroup)
-				if name, cut := strings.CutPrefix(row.String("name"), "ag_"); id == "" && cut && len(name) > 4 {
+				if id = row.Entry(columnIDs, idAddressGroup); id != "" {
+					return id, row.String("name"), true
+				}
+				if name, cut := strings.CutPrefix(row.String("name"), "ag_"); cut && len(name) > 4 {
 					id = strings.ReplaceAll(name[:len(name)-4], "_", "-")
 				}
 				return id, row.String("name"), isID(id)

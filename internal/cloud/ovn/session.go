@@ -40,6 +40,8 @@ type session struct {
 	// flight are the units whose transaction is under way: what is told of them
 	// now is our own doing, and they are compared again after it.
 	flight map[unit]bool
+	// deleting are the rows that our transaction under way deletes.
+	deleting map[*ovsdb.Row]bool
 	// waiting are units by the row that they need and that is not there.
 	waiting map[Ref]map[unit]bool
 	// loaded is true once the replica is.
@@ -103,13 +105,10 @@ func (s *session) stir(of *identity) {
 // when somebody else deleted it, everything has to be compared.
 func (s *session) gone(row *ovsdb.Row) {
 	was := s.ix.remove(row)
-	if was == nil {
+	if was == nil || s.deleting[row] {
 		return
 	}
-	if s.flight[was.unit] {
-		return
-	}
-	s.work.add(was.unit)
+	s.stir(was)
 	if slices.ContainsFunc(row.Table.Columns, func(c ovsdb.Column) bool { return c.Kind == ovsdb.Weak }) {
 		s.work.all()
 	}
@@ -297,7 +296,9 @@ func (s *session) takeOff(units []wanted) []ovsdb.Op {
 	for _, w := range units {
 		s.flight[w.unit] = true
 	}
-	return newPlan(s.ix, units).ops()
+	p := newPlan(s.ix, units)
+	s.deleting = p.deletes
+	return p.ops()
 }
 
 // land compares units again after their transaction, and notes which are not
@@ -305,6 +306,7 @@ func (s *session) takeOff(units []wanted) []ovsdb.Op {
 func (s *session) land(units []wanted, refused error) {
 	s.conn.Lock()
 	clear(s.flight)
+	s.deleting = nil
 	p := newPlan(s.ix, units)
 	for ref, missed := range p.missing {
 		if s.waiting[ref] == nil {

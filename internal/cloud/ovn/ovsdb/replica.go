@@ -90,9 +90,12 @@ func (r *Replica) apply(updates tableUpdates) error {
 			}
 		}
 	}
-	list := make([]Change, len(a.order))
-	for i, c := range a.order {
-		list[i] = *c
+	list := make([]Change, 0, len(a.order))
+	for _, c := range a.order {
+		// A weak reference may outlive what it refers to, which then is no row.
+		if c.Row.Table != nil {
+			list = append(list, *c)
+		}
 	}
 	r.seen(list)
 	return nil

@@ -53,7 +53,14 @@ type Set []string
 
 // MarshalJSON writes the set as OVSDB has it.
 func (s Set) MarshalJSON() ([]byte, error) {
-	return json.Marshal([]any{"set", append([]string{}, s...)})
+	return json.Marshal([]any{"set", append([]string{}, s.distinct()...)})
+}
+
+// distinct gives the elements in order, each once: OVSDB refuses repetitions.
+func (s Set) distinct() Set {
+	s = slices.Clone(s)
+	slices.Sort(s)
+	return slices.Compact(s)
 }
 
 // IDs is a set of references: each is a UUID or a Name.
@@ -104,9 +111,7 @@ type pair struct{ key, value string }
 func kept(value any) any {
 	switch v := value.(type) {
 	case Set:
-		s := slices.Clone(v)
-		slices.Sort(s)
-		return slices.Compact(s)
+		return v.distinct()
 	case Map:
 		all := make([]pair, 0, len(v))
 		for k, x := range v {
