@@ -73,6 +73,12 @@ func (c *Columns[T]) Value(row *T, name string) any {
 	return value
 }
 
+// Copy sets a column of a row to that of another.
+func (c *Columns[T]) Copy(row, from *T, name string) {
+	at := c.index[name]
+	reflect.ValueOf(row).Elem().FieldByIndex(at).Set(reflect.ValueOf(from).Elem().FieldByIndex(at))
+}
+
 // Map gives all columns of a row.
 func (c *Columns[T]) Map(row *T) map[string]any {
 	m := make(map[string]any, len(c.names)+8)

@@ -6,6 +6,9 @@ package model
 // OwnerRouterInterface is the device_owner of a port that is a router's interface.
 const OwnerRouterInterface = "network:router_interface"
 
+// OwnerDistributed is the device_owner of a port that is on every hypervisor.
+const OwnerDistributed = "network:distributed"
+
 // Gateway is a router's way out.
 type Gateway struct {
 	NetworkID  string    `json:"network_id"`

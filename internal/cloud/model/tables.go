@@ -73,6 +73,7 @@ type Indexes struct {
 	PortByIP              *store.Index[Port]
 	PortBySubnet          *store.Index[Port]
 	InterfaceByNetwork    *store.Index[Port] // ports that are interfaces of routers
+	DistributedBySubnet   *store.Index[Port] // ports that are on every hypervisor, and up
 	PortByPair            *store.Index[Port] // network and allowed address pair: "id address"
 	RoutedByNetwork       *store.Index[Port] // ports whose device_owner is network:router_...
 	PortByQoSPolicy       *store.Index[Port]
@@ -247,6 +248,15 @@ func (t *Tables) ports(s *store.Store) {
 		}
 		return keys
 	})
+	ix.DistributedBySubnet = store.NewIndex(func(p *Port) (keys []string) {
+		if p.DeviceOwner != OwnerDistributed || !p.AdminStateUp {
+			return nil
+		}
+		for _, f := range p.FixedIPs {
+			keys = append(keys, f.SubnetID)
+		}
+		return keys
+	})
 	ix.InterfaceByNetwork = by(func(p *Port) string {
 		if p.DeviceOwner == OwnerRouterInterface {
 			return p.NetworkID
@@ -280,7 +290,7 @@ func (t *Tables) ports(s *store.Store) {
 	})
 	t.Ports = store.NewTable(s, "ports", func(p *Port) string { return p.ID },
 		ix.PortByProject, ix.PortByNetwork, ix.PortByDevice, ix.PortByHost, ix.PortByOwner, ix.PortByName, ix.PortByTag,
-		ix.PortBySecurityGroup, ix.PortByMAC, ix.PortByBareMAC, ix.PortByAddress, ix.PortByIP, ix.PortBySubnet, ix.InterfaceByNetwork,
+		ix.PortBySecurityGroup, ix.PortByMAC, ix.PortByBareMAC, ix.PortByAddress, ix.PortByIP, ix.PortBySubnet, ix.InterfaceByNetwork, ix.DistributedBySubnet,
 		ix.PortByPair, ix.RoutedByNetwork, ix.PortByQoSPolicy, ix.NamedPortByNetwork, ix.DirectPortByNetwork)
 }
 

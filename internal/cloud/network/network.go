@@ -14,6 +14,7 @@ import (
 	"github.com/kuryr-go/kuryr/internal/cloud/api"
 	"github.com/kuryr-go/kuryr/internal/cloud/model"
 	"github.com/kuryr-go/kuryr/internal/cloud/network/rest"
+	"github.com/kuryr-go/kuryr/internal/cloud/store"
 )
 
 //go:embed attributes.txt
@@ -43,7 +44,8 @@ type Options struct {
 	// MTU of the physical networks in bytes, and how much of it geneve's headers take.
 	MTU, MaxHeaderSize int
 	// DNSDomain is the one of ports without another; with a dot at its end.
-	DNSDomain          string
+	DNSDomain string
+	// MaxFixedIPsPerPort is of neutron.conf, which takes no notice of it any more.
 	MaxFixedIPsPerPort int
 	// Quota is a project's limit of each resource, where it has no other; -1 is none.
 	Quota map[string]int
@@ -64,21 +66,21 @@ type Service struct {
 	mux        *api.Mux
 	engine     *rest.Engine
 	attributes map[string]*rest.Attributes
+	extensions []extension
+	segments   *segments
+	quota      map[string]int // a project's, where it has no other
+	addresses  *addresses
+	counts     counts
+	timers     timers
 }
 
-// New makes the service over the tables.
+// New makes the service over the tables. Close ends it.
 func New(t *model.Tables, o Options) (*Service, error) {
-	s := &Service{Tables: t, o: o}
-	checks := rest.Checks{}
-	maps.Copy(checks, coreChecks)
-	maps.Copy(checks, serviceChecks)
-	var err error
-	if s.attributes, err = rest.ParseAttributes(attributeTable, checks); err != nil {
-		return nil, fmt.Errorf("network: %w", err)
-	}
-	policy, err := rest.ParsePolicy(policyTable, o.Policy)
+	s := &Service{Tables: t, o: o, addresses: &addresses{of: map[string]*subnetAddresses{}}, quota: maps.Clone(defaultQuota)}
+	maps.Copy(s.quota, o.Quota)
+	policy, err := s.parse()
 	if err != nil {
-		return nil, fmt.Errorf("network: %w", err)
+		return nil, err
 	}
 	s.mux = api.NewMux(api.Options{
 		Name: "network", Authenticator: o.Authenticator, Render: rest.Render, Unauthorized: rest.Unauthorized, Logger: o.Logger,
@@ -87,9 +89,34 @@ func New(t *model.Tables, o Options) (*Service, error) {
 	if o.Backend != nil {
 		s.engine.Settle = o.Backend.Settle
 	}
+	t.Subscribe(s.follow)
+	t.View(func(r store.Reader) { s.counts = s.countAll(r) })
 	s.serveCore()
 	s.serveServices()
+	s.resume()
 	return s, nil
+}
+
+// parse reads the tables and what the options say in words.
+func (s *Service) parse() (*rest.Policy, error) {
+	checks := rest.Checks{"dns-host-name": rest.Plain(dnsNameCheck(s.o.DNSDomain))}
+	maps.Copy(checks, coreChecks)
+	maps.Copy(checks, serviceChecks)
+	var err error
+	if s.attributes, err = rest.ParseAttributes(attributeTable, checks); err != nil {
+		return nil, fmt.Errorf("network: %w", err)
+	}
+	if s.extensions, err = parseExtensions(extensionTable, s.o.Extensions); err != nil {
+		return nil, err
+	}
+	if s.segments, err = newSegments(s.o); err != nil {
+		return nil, err
+	}
+	policy, err := rest.ParsePolicy(policyTable, s.o.Policy)
+	if err != nil {
+		return nil, fmt.Errorf("network: %w", err)
+	}
+	return policy, nil
 }
 
 // Mux is the service's HTTP side.

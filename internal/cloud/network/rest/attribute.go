@@ -23,8 +23,8 @@ type Attribute struct {
 	Default         any
 	// Filter and Sort tell what a list may be chosen and ordered by.
 	Filter, Sort bool
-	// Policy makes the rule "create_port:NAME" count where it is given, and
-	// "get_port:NAME" where it is shown.
+	// Policy makes the rule "create_port:NAME" count where it is given. Where it
+	// is shown, "get_port:NAME" counts always, if there is such a rule.
 	Policy bool
 	// Hidden is never shown.
 	Hidden bool
@@ -101,9 +101,12 @@ func parseAttribute(words []string, checks Checks) (*Attribute, error) {
 	case "unset", "none":
 		a.Unset = true
 	default:
-		if err := json.Unmarshal([]byte(words[2]), &a.Default); err != nil {
+		d := json.NewDecoder(strings.NewReader(words[2]))
+		d.UseNumber()
+		if err := d.Decode(&a.Default); err != nil {
 			return nil, fmt.Errorf("rest: attribute %s: default: %w", a.Name, err)
 		}
+		a.Default = plain(a.Default)
 	}
 	var err error
 	if a.Convert, a.Check, err = checks.named(words[3]); err != nil {
@@ -200,9 +203,6 @@ func read(r *api.Request, name, plural string, bulk bool) (objects []map[string]
 	body, err := r.JSON()
 	if err != nil || body == nil {
 		return nil, false, BadRequest("Body contains invalid data")
-	}
-	if len(body) == 0 {
-		return nil, false, BadRequest("Resource body required")
 	}
 	// Neutron finds a list by the name and an "s" alone: what has another plural has no bulk.
 	list, isList := body[plural]

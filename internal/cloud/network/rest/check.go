@@ -159,6 +159,13 @@ func integer(v any) (any, error) {
 	return nil, InvalidInput("'%s' is not an integer", Str(v))
 }
 
+// Int gives a value of a request as a number, or Neutron's error.
+func Int(v any) (int, error) {
+	converted, err := integer(v)
+	n, _ := converted.(int)
+	return n, err
+}
+
 func nonNegative(v any) (any, error) {
 	n, ok := plain(v).(int)
 	if !ok {

@@ -14,6 +14,9 @@ import (
 // Given reads the one object of a request and checks it by its attributes: all
 // of a new one, or else what is to change.
 func Given(c *Call, name string, a *Attributes, create bool) (Values, error) {
+	if isEmpty(c.Request) {
+		return nil, BadRequest("Resource body required")
+	}
 	objects, _, err := read(c.Request, name, name+"s", false)
 	if err != nil {
 		return nil, err
@@ -29,6 +32,15 @@ func Given(c *Call, name string, a *Attributes, create bool) (Values, error) {
 		return a.complete(given)
 	}
 	return a.changes(given)
+}
+
+// Object reads the one object of a request.
+func Object(c *Call, name string) (map[string]any, error) {
+	objects, _, err := read(c.Request, name, name, false)
+	if err != nil {
+		return nil, err
+	}
+	return objects[0], nil
 }
 
 // Choose gives what a list request asks for of items, which are in the order

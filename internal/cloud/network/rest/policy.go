@@ -21,6 +21,8 @@ type Target struct {
 	Shared, External bool
 	// DeviceOwner is a port's.
 	DeviceOwner string
+	// Wildcard is true of what is for every project.
+	Wildcard bool
 }
 
 // Policy holds the rules by their names. A rule is a list of terms of which
@@ -46,9 +48,11 @@ var terms = map[string]term{
 	"parent-owner": func(_ *Policy, c api.Caller, t Target) bool {
 		return c.ProjectID != "" && c.ProjectID == t.ParentProject
 	},
-	"advsvc":   func(p *Policy, c api.Caller, _ Target) bool { return p.Serves(c) },
-	"shared":   func(_ *Policy, _ api.Caller, t Target) bool { return t.Shared },
-	"external": func(_ *Policy, _ api.Caller, t Target) bool { return t.External },
+	"role-advsvc": func(_ *Policy, c api.Caller, _ Target) bool { return c.Has("advsvc") },
+	"no-wildcard": func(_ *Policy, _ api.Caller, t Target) bool { return !t.Wildcard },
+	"advsvc":      func(p *Policy, c api.Caller, _ Target) bool { return p.Serves(c) },
+	"shared":      func(_ *Policy, _ api.Caller, t Target) bool { return t.Shared },
+	"external":    func(_ *Policy, _ api.Caller, t Target) bool { return t.External },
 	"no-network-device": func(_ *Policy, _ api.Caller, t Target) bool {
 		return !strings.HasPrefix(t.DeviceOwner, "network:")
 	},
@@ -129,25 +133,26 @@ func (p *Policy) demand(action string, attrs *Attributes, v Values, create bool,
 	return api.Errorf(403, "PolicyNotAuthorized", "%s is disallowed by policy", text)
 }
 
-// parts gives the known rules about the keys of a structured value, in the order of the table.
+// parts gives the rules about the keys of a structured value: the known ones in
+// the order of the table, and of a list's items all.
 func (p *Policy) parts(rule string, value any) (rules []string) {
-	add := func(m map[string]any) {
+	add := func(m map[string]any, unknown bool) {
 		for _, key := range sortedKeys(m) {
-			if r := rule + ":" + key; p.Known(r) && !slices.Contains(rules, r) {
+			if r := rule + ":" + key; (unknown || p.Known(r)) && !slices.Contains(rules, r) {
 				rules = append(rules, r)
 			}
 		}
 	}
 	switch x := value.(type) {
 	case map[string]any:
-		add(x)
+		add(x, false)
 	case []any:
 		for _, item := range x {
 			if m, ok := item.(map[string]any); ok {
-				add(m)
+				add(m, true)
 			}
 		}
 	}
-	slices.SortFunc(rules, func(a, b string) int { return p.order[a] - p.order[b] })
+	slices.SortStableFunc(rules, func(a, b string) int { return p.order[a] - p.order[b] })
 	return rules
 }

@@ -71,6 +71,9 @@ type Resource[T any] struct {
 	Tagged bool
 	// Quota is the resource's name among the quotas; empty: none.
 	Quota string
+	// Core is true of the resources that are older than Neutron's extensions. To
+	// them an empty object is one without them, and they look for a row first.
+	Core bool
 	// NoPost, NoPut and NoDelete are methods that it does not have; with NoBulk
 	// a create request makes one.
 	NoPost, NoPut, NoDelete, NoBulk bool
@@ -190,7 +193,7 @@ func (s *server[T]) sight(c *Call, t Target) *sight {
 	seen := &sight{row: !s.engine.Policy.Known(rule) || c.Allows(rule, t), names: map[string]bool{}}
 	for _, attr := range s.Attributes.list {
 		part := rule + ":" + attr.Name
-		if attr.Hidden || attr.Policy && s.engine.Policy.Known(part) && !c.Allows(part, t) {
+		if attr.Hidden || s.engine.Policy.Known(part) && !c.Allows(part, t) {
 			continue
 		}
 		seen.names[attr.Name] = true

@@ -4,6 +4,7 @@
 package rest
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -128,7 +129,7 @@ func (s *server[T]) putTags(r *api.Request) (api.Reply, error) {
 	if err != nil {
 		return api.Reply{}, InvalidInput("%s", err.Error())
 	}
-	if err := s.setTags(s.call(r), func([]string) ([]string, error) { return tags, nil }); err != nil {
+	if err := s.setTags(s.call(r), func([]string) ([]string, error) { return slices.Clone(tags), nil }); err != nil {
 		return api.Reply{}, err
 	}
 	return api.Reply{Body: map[string]any{"tags": tags}}, nil
@@ -163,7 +164,7 @@ func (s *server[T]) putTag(r *api.Request) (api.Reply, error) {
 		}
 		return append(tags, tag), nil
 	})
-	return api.Reply{Status: http.StatusCreated}, err
+	return api.Reply{Status: http.StatusCreated, Body: json.RawMessage("null")}, err
 }
 
 func (s *server[T]) deleteTag(r *api.Request) (api.Reply, error) {

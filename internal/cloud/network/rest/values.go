@@ -55,7 +55,8 @@ func (v Values) Decode(name string, into any) error {
 	return nil
 }
 
-// apply sets the columns of a row to the values that have their names.
+// apply sets the columns of a row to the values that have their names. What the
+// row shares with another is left as it is.
 func apply[T any](row *T, c *api.Columns[T], v Values) error {
 	known := map[string]any{}
 	for name, value := range v {
@@ -64,11 +65,15 @@ func apply[T any](row *T, c *api.Columns[T], v Values) error {
 		}
 	}
 	b, err := json.Marshal(known)
+	fresh := new(T)
 	if err == nil {
-		err = json.Unmarshal(b, row)
+		err = json.Unmarshal(b, fresh)
 	}
 	if err != nil {
 		return fmt.Errorf("rest: set columns: %w", err)
+	}
+	for name := range known {
+		c.Copy(row, fresh, name)
 	}
 	return nil
 }

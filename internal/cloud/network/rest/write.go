@@ -133,11 +133,37 @@ func (s *server[T]) written(c *Call, rows []*T, bulk bool) any {
 	return map[string]any{s.Name: shown[0]}
 }
 
+// isEmpty tells whether a request's body is an object with nothing in it.
+func isEmpty(r *api.Request) bool {
+	body, err := r.JSON()
+	return err == nil && body != nil && len(body) == 0
+}
+
+// notEven gives the error of an update request in which the resource is not
+// found: a core resource says first that it has no such row.
+func (s *server[T]) notEven(c *Call, err error) error {
+	body, bad := c.JSON()
+	_, named := body[s.Name]
+	_, listed := body[s.Plural]
+	switch {
+	case !s.Core && isEmpty(c.Request):
+		return BadRequest("Resource body required")
+	case !s.Core || named || listed || bad != nil && len(c.Body) > 0:
+		return err
+	}
+	s.engine.Store.View(func(r store.Reader) {
+		if _, absent := s.find(c, r); absent != nil {
+			err = absent
+		}
+	})
+	return err
+}
+
 func (s *server[T]) update(r *api.Request) (api.Reply, error) {
 	c := s.call(r)
 	objects, _, err := read(r, s.Name, s.Plural, false)
 	if err != nil {
-		return api.Reply{}, err
+		return api.Reply{}, s.notEven(c, err)
 	}
 	given := objects[0]
 	if err := owner(c, given, false); err != nil {
