@@ -204,6 +204,9 @@ func read(r *api.Request, name, plural string, bulk bool) (objects []map[string]
 	if err != nil || body == nil {
 		return nil, false, BadRequest("Body contains invalid data")
 	}
+	if len(body) == 0 {
+		return nil, false, BadRequest("Resource body required")
+	}
 	// Neutron finds a list by the name and an "s" alone: what has another plural has no bulk.
 	list, isList := body[plural]
 	if !isList || plural != name+"s" {

@@ -5,6 +5,7 @@ package rest
 
 import (
 	"net/http"
+	"reflect"
 
 	"github.com/kuryr-go/kuryr/internal/cloud/api"
 	"github.com/kuryr-go/kuryr/internal/cloud/store"
@@ -197,7 +198,7 @@ func (s *server[T]) update(r *api.Request) (api.Reply, error) {
 				return err
 			}
 		}
-		if len(v) > 0 {
+		if len(v) > 0 || !reflect.DeepEqual(old, row) {
 			s.engine.Touch(s.Meta(row))
 			s.Table.Put(tx, row)
 		}
