@@ -12,45 +12,19 @@ import (
 	"github.com/kuryr-go/kuryr/internal/cloud/ovn/ovsdb"
 )
 
-// MonitorPortPrefix begins the name of the port from whose address the members
-// on a subnet are asked for their health; the subnet's id follows. Such a port has
-// the device_owner OwnerDistributed. This package makes none.
-const MonitorPortPrefix = "ovn-lb-hm-"
-
-// OwnerDistributed is the device_owner of a port that is on every hypervisor.
-const OwnerDistributed = "network:distributed"
-
-// metadataPrefix begins the device_id of a network's metadata port.
-const metadataPrefix = "ovnmeta-"
-
-// monitorSource finds the port for health checks on a subnet and its address
-// there. Where there is none of its own the metadata port serves, as with the
-// provider.
+// monitorSource finds the port from whose address the members on a subnet are
+// asked for their health, and that address: whichever is on every hypervisor.
 func monitorSource(v view, subnet *model.Subnet) (*model.Port, string) {
-	for p := range v.Ports.By(v, v.Index.PortByName, MonitorPortPrefix+subnet.ID) {
-		if address := distributed(p, subnet); address != "" {
-			return p, address
-		}
-	}
-	for p := range v.Ports.By(v, v.Index.PortByDevice, metadataPrefix+subnet.NetworkID) {
-		if address := distributed(p, subnet); address != "" {
-			return p, address
-		}
-	}
-	return nil, ""
-}
-
-// distributed gives the address that a distributed port has on a subnet, or "".
-func distributed(p *model.Port, subnet *model.Subnet) string {
-	if p.DeviceOwner != OwnerDistributed || !p.AdminStateUp {
-		return ""
+	p := v.Ports.First(v, v.Index.DistributedBySubnet, subnet.ID)
+	if p == nil {
+		return nil, ""
 	}
 	for _, f := range p.FixedIPs {
 		if f.SubnetID == subnet.ID {
-			return f.IPAddress
+			return p, f.IPAddress
 		}
 	}
-	return ""
+	return nil, ""
 }
 
 // checked tells whether a service has health checks. OVN knows no member to be

@@ -16,10 +16,8 @@ func TestMembersAreAskedForTheirHealthWhereTheyCanBe(t *testing.T) {
 	monitored := func(more ...any) []any { return web(append([]any{aMonitor("p"), port1, port2, source}, more...)...) }
 	two := tcp + "  vip 10.0.0.100:80=10.0.0.11:8080,10.0.0.12:8080\n"
 	ask1, ask2, check := "  ask 10.0.0.11=port1:10.0.0.2\n", "  ask 10.0.0.12=port2:10.0.0.2\n", "  check 10.0.0.100:80\n"
-	metadata := aPort("meta", "a", "sub-a 10.0.0.3")
-	metadata.DeviceOwner, metadata.DeviceID = OwnerDistributed, "ovnmeta-a"
-	impostor := aPort("ask-sub-a", "a", "sub-a 10.0.0.2")
-	impostor.Name = MonitorPortPrefix + "sub-a"
+	closed := aSource("a", "sub-a", "10.0.0.2")
+	closed.AdminStateUp = false
 	provider := &model.Network{Meta: model.Meta{ID: "b"}, PhysicalNetwork: new(string)}
 	six := func(lb *model.LoadBalancer) { lb.VIPAddress, lb.VIPSubnetID = "fd00::100", "six-a" }
 	for _, c := range []struct {
@@ -32,8 +30,7 @@ func TestMembersAreAskedForTheirHealthWhereTheyCanBe(t *testing.T) {
 		{"monitor disabled", monitored(aMonitor("p", down)), two + onA},
 		{"monitor being deleted", monitored(aMonitor("p", provisioning[model.HealthMonitor]("PENDING_DELETE"))), two + onA},
 		{"nowhere to ask from", web(aMonitor("p"), port1, port2), two + onA},
-		{"a port that only has the name", monitored(impostor), two + onA},
-		{"the metadata port", web(aMonitor("p"), port1, port2, metadata), two + "  ask 10.0.0.11=port1:10.0.0.3\n  ask 10.0.0.12=port2:10.0.0.3\n" + onA + check},
+		{"a port to ask from that is down", monitored(closed), two + onA},
 		{"no listener", monitored(aListener("l", "TCP", 80, "")), tcp + onA},
 		{"one drained", monitored(aMember("m2", "p", "10.0.0.12", weight(0))), tcp + "  vip 10.0.0.100:80=10.0.0.11:8080\n" + ask1 + onA + check},
 		{"all drained", monitored(aMember("m1", "p", "10.0.0.11", weight(0)), aMember("m2", "p", "10.0.0.12", weight(0))), tcp + "  vip 10.0.0.100:80=\n" + onA},

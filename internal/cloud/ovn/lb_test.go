@@ -135,7 +135,7 @@ func anInterface(router, network, subnet string) *model.Port {
 
 func aSource(network, subnet, address string) *model.Port {
 	p := aPort("ask-"+subnet, network, subnet+" "+address)
-	p.Name, p.DeviceOwner = MonitorPortPrefix+subnet, OwnerDistributed
+	p.DeviceOwner = model.OwnerDistributed
 	return p
 }
 

@@ -5,7 +5,6 @@ package ovn
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/kuryr-go/kuryr/internal/cloud/model"
 	"github.com/kuryr-go/kuryr/internal/cloud/store"
@@ -65,7 +64,7 @@ func stirByPort(v view, c store.Change, dirty func(string)) {
 			for other := range interfaces(v, p.DeviceID) {
 				stirNetwork(v, other.NetworkID, dirty)
 			}
-		case p.DeviceOwner == OwnerDistributed:
+		case p.DeviceOwner == model.OwnerDistributed:
 			for _, f := range p.FixedIPs {
 				stirSubnet(v, f.SubnetID, dirty)
 			}
@@ -79,16 +78,7 @@ func stirByPort(v view, c store.Change, dirty func(string)) {
 }
 
 func sameToBalancers(a, b *model.Port) bool {
-	return a.AdminStateUp == b.AdminStateUp && a.DeviceOwner == b.DeviceOwner && a.DeviceID == b.DeviceID &&
-		monitorName(a) == monitorName(b) && slices.Equal(a.FixedIPs, b.FixedIPs)
-}
-
-// monitorName is a port's name where that matters.
-func monitorName(p *model.Port) string {
-	if strings.HasPrefix(p.Name, MonitorPortPrefix) {
-		return p.Name
-	}
-	return ""
+	return a.AdminStateUp == b.AdminStateUp && a.DeviceOwner == b.DeviceOwner && a.DeviceID == b.DeviceID && slices.Equal(a.FixedIPs, b.FixedIPs)
 }
 
 // stirNetwork stirs what has VIPs or members on a network.
