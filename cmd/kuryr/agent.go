@@ -39,7 +39,7 @@ describes them. Root is needed, to enter the containers' network namespaces.`,
 			if check {
 				return printEffective(cmd.OutOrStdout(), source, cfg)
 			}
-			logger := newLogger(cmd.ErrOrStderr(), cfg)
+			logger := newLogger(cmd.ErrOrStderr(), cfg.Log.Level, cfg.Log.Format)
 			logger.Info("configuration read", "from", source.String())
 			return run(cmd.Context(), cfg, logger)
 		},
@@ -73,13 +73,13 @@ func printEffective(w io.Writer, source configSource, cfg config.Config) error {
 	return err
 }
 
-// newLogger makes the agent's logger. cfg was validated.
-func newLogger(w io.Writer, cfg config.Config) *slog.Logger {
-	var level slog.Level
-	// The four names that Validate lets through are those that slog reads.
-	_ = level.UnmarshalText([]byte(cfg.Log.Level))
-	options := &slog.HandlerOptions{Level: level}
-	if cfg.Log.Format == "json" {
+// newLogger makes a program's logger. level and format were validated.
+func newLogger(w io.Writer, level, format string) *slog.Logger {
+	var least slog.Level
+	// The four names that are let through are those that slog reads.
+	_ = least.UnmarshalText([]byte(level))
+	options := &slog.HandlerOptions{Level: least}
+	if format == "json" {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))

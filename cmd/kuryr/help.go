@@ -25,10 +25,11 @@ func (m manual) annotate(c *cobra.Command) {
 const helpTemplate = `{{with or .Long .Short}}{{.}}
 
 {{end}}Usage:
+{{- if or (not .HasAvailableSubCommands) (index .Annotations "runs")}}
+  {{.UseLine}}
+{{- end}}
 {{- if .HasAvailableSubCommands}}
   {{.CommandPath}} COMMAND [flags]
-{{- else}}
-  {{.UseLine}}
 {{- end}}
 {{- if .HasAvailableSubCommands}}
 

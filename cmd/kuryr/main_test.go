@@ -34,12 +34,13 @@ func TestMain(m *testing.M) {
 //	serve PATH STATUS FILE   the same with another HTTP status
 //	listen            serve what was said
 //	exits STATUS COMMAND…    run a command, which must end with this status
+//	until COMMAND…           run a command again and again, until it succeeds
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata/script",
 		Setup: setupScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve": cmdServe, "listen": cmdListen, "exits": cmdExits,
+			"serve": cmdServe, "listen": cmdListen, "exits": cmdExits, "until": cmdUntil,
 		},
 		RequireExplicitExec: true,
 	})
@@ -116,6 +117,23 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if want := args[0]; strconv.Itoa(status) != want {
 		ts.Fatalf("exit status %d, want %s", status, want)
+	}
+}
+
+func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: until COMMAND [ARGUMENT]...")
+	}
+	deadline := time.Now().Add(time.Minute)
+	for {
+		err := ts.Exec(args[0], args[1:]...)
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("still: %v", err)
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 

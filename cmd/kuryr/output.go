@@ -23,33 +23,46 @@ const (
 	formatJSON  = "json"
 )
 
-// output is the flag -o of a command.
-type output struct {
-	format  string
+// choice is a flag that takes one of a few words.
+type choice struct {
+	value string
+	// kind is what a word is called in the help.
+	kind    string
 	allowed []string
 }
 
-// flag adds -o to a command; the first format is the default.
-func (o *output) flag(c *cobra.Command, formats ...string) {
-	o.format, o.allowed = formats[0], formats
-	c.Flags().VarP(o, "output", "o", "format of the output: "+strings.Join(formats, ", "))
-	// It fails only for a flag that does not exist.
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
-}
+// newChoice makes one; the first word is the default.
+func newChoice(kind string, words ...string) choice { return choice{words[0], kind, words} }
 
 // String implements pflag.Value.
-func (o *output) String() string { return o.format }
+func (c *choice) String() string { return c.value }
 
 // Type implements pflag.Value.
-func (o *output) Type() string { return "format" }
+func (c *choice) Type() string { return c.kind }
 
 // Set implements pflag.Value.
-func (o *output) Set(s string) error {
-	if !slices.Contains(o.allowed, s) {
-		return fmt.Errorf("want one of %s", strings.Join(o.allowed, ", "))
+func (c *choice) Set(s string) error {
+	if !slices.Contains(c.allowed, s) {
+		return fmt.Errorf("want one of %s", strings.Join(c.allowed, ", "))
 	}
-	o.format = s
+	c.value = s
 	return nil
+}
+
+// flag adds it to a command.
+func (c *choice) flag(cmd *cobra.Command, name, short, usage string) {
+	cmd.Flags().VarP(c, name, short, usage+": "+strings.Join(c.allowed, ", "))
+	// It fails only for a flag that does not exist.
+	_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(c.allowed, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// output is the flag -o of a command.
+type output struct{ choice }
+
+// flag adds -o to a command; the first format is the default.
+func (o *output) flag(c *cobra.Command, formats ...string) {
+	o.choice = newChoice("format", formats...)
+	o.choice.flag(c, "output", "o", "format of the output")
 }
 
 func printJSON(w io.Writer, v any) error {

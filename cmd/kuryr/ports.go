@@ -58,7 +58,7 @@ States: attaching (under way), attached, orphaned (attached, but the sandbox is 
 			if err != nil {
 				return err
 			}
-			return printPorts(cmd.OutOrStdout(), out.format, selected(all, filter), time.Now())
+			return printPorts(cmd.OutOrStdout(), out.value, selected(all, filter), time.Now())
 		},
 	}
 	out.flag(c, formatTable, formatWide, formatJSON)

@@ -19,31 +19,43 @@ func newRoot() *cobra.Command {
 its address, its security groups and its place on the tenant's network.
 
 The agent runs on every node. Container engines reach it through the CNI plugin
-kuryr-cni, operators through the commands below.`,
+kuryr-cni, operators through the commands below. Who has no OpenStack runs one
+with kuryr cloud.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		// In edits of a word: the reach of "did you mean".
-		SuggestionsMinimumDistance: 2,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SetHelpTemplate(helpTemplate)
-	root.AddCommand(newAgent(), newStatus(), newPorts(), newVersion())
+	root.AddCommand(newAgent(), newCloud(), newStatus(), newPorts(), newVersion())
 	root.InitDefaultCompletionCmd()
 	manual{Exit: exitCommon}.annotate(root)
-	for _, c := range append(root.Commands(), root) {
-		c.Args = noArgs
-		if c.HasSubCommands() {
-			c.Args, c.RunE = cobra.ArbitraryArgs, runGroup
-		}
-	}
+	refuseArguments(root)
 	return root
 }
 
-// runGroup is a command that only holds others: it helps, or tells that there
-// is no such command.
-func runGroup(cmd *cobra.Command, args []string) error {
+// refuseArguments has a command and all below it refuse what they do not
+// know. One that only holds others helps.
+func refuseArguments(c *cobra.Command) {
+	c.Args = noArgs
+	if c.HasSubCommands() {
+		c.Args = noUnknownCommand
+		// In edits of a word: the reach of "did you mean".
+		c.SuggestionsMinimumDistance = 2
+		if c.RunE == nil {
+			c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		} else {
+			c.Annotations["runs"] = "yes"
+		}
+	}
+	for _, below := range c.Commands() {
+		refuseArguments(below)
+	}
+}
+
+// noUnknownCommand tells that there is no such command.
+func noUnknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return cmd.Help()
+		return nil
 	}
 	message := fmt.Sprintf("unknown command %q", args[0])
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {

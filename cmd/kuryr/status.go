@@ -40,7 +40,7 @@ The exit status is the verdict, so that a script needs nothing else.`,
 			if err != nil {
 				return err
 			}
-			return printStatus(cmd.OutOrStdout(), out.format, s, time.Now())
+			return printStatus(cmd.OutOrStdout(), out.value, s, time.Now())
 		},
 	}
 	out.flag(c, formatTable, formatJSON)

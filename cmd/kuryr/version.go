@@ -20,7 +20,7 @@ binary. The version of a running agent is in "kuryr status".`,
   kuryr version -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b := version.Get()
-			if out.format == formatJSON {
+			if out.value == formatJSON {
 				return printJSON(cmd.OutOrStdout(), b)
 			}
 			cmd.Println("kuryr", b)

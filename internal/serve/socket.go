@@ -78,6 +78,9 @@ type socket struct {
 	path string
 }
 
+// Addr gives the path, not the name that the socket was bound under.
+func (s *socket) Addr() net.Addr { return &net.UnixAddr{Name: s.path, Net: "unix"} }
+
 // Close stops listening and removes the path.
 func (s *socket) Close() error {
 	err := s.UnixListener.Close()

@@ -121,16 +121,39 @@ func (f *Faults) Clear() { _ = f.Set(Settings{}) } // no settings have no proble
 
 // PortActiveDelay draws how long a port is DOWN before it is ACTIVE.
 func (f *Faults) PortActiveDelay() time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.settings.PortActiveDelay.draw(f.random)
+	return f.draw(func(s Settings) Latency { return s.PortActiveDelay })
 }
 
 // LoadBalancerDelay draws how long a load balancer stays in a PENDING state.
 func (f *Faults) LoadBalancerDelay() time.Duration {
+	return f.draw(func(s Settings) Latency { return s.LoadBalancerDelay })
+}
+
+// What the provider amphora takes unless settings say otherwise.
+var (
+	amphoraCreate = Fixed(3 * time.Second)
+	amphoraUpdate = Fixed(300 * time.Millisecond)
+)
+
+// AmphoraDelay draws how long the provider amphora takes beyond that to make a
+// load balancer or to change one.
+func (f *Faults) AmphoraDelay(create bool) time.Duration {
+	return f.draw(func(s Settings) Latency {
+		of, usual := s.AmphoraUpdateDelay, amphoraUpdate
+		if create {
+			of, usual = s.AmphoraCreateDelay, amphoraCreate
+		}
+		if of.IsZero() {
+			return usual
+		}
+		return of
+	})
+}
+
+func (f *Faults) draw(of func(Settings) Latency) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.settings.LoadBalancerDelay.draw(f.random)
+	return of(f.settings).draw(f.random)
 }
 
 // plan is what is done to one call.

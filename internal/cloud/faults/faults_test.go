@@ -325,15 +325,21 @@ func TestAddedRulesLeaveTheOthersCounting(t *testing.T) {
 }
 
 func TestDelaysOfTheServicesFollowTheSettings(t *testing.T) {
-	f := newFaults(t, "{portActiveDelay: 3s, loadBalancerDelay: uniform 1s 2s}")
+	f := newFaults(t, "{portActiveDelay: 3s, loadBalancerDelay: uniform 1s 2s, amphoraCreateDelay: 0s}")
 	if d := f.PortActiveDelay(); d != 3*time.Second {
 		t.Errorf("port: %v", d)
 	}
 	if d := f.LoadBalancerDelay(); d < time.Second || d > 2*time.Second {
 		t.Errorf("load balancer: %v", d)
 	}
+	if d := f.AmphoraDelay(true); d != 0 {
+		t.Errorf("amphora, as set: %v", d)
+	}
 	f.Clear()
 	if f.PortActiveDelay() != 0 || f.LoadBalancerDelay() != 0 {
 		t.Error("a delay is left")
+	}
+	if create, update := f.AmphoraDelay(true), f.AmphoraDelay(false); create != 3*time.Second || update != 300*time.Millisecond {
+		t.Errorf("amphora, as it is: %v, %v", create, update)
 	}
 }

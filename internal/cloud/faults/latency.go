@@ -44,12 +44,7 @@ const (
 var arguments = map[string]int{fixed: 1, uniform: 2, normal: 2, exponential: 1}
 
 // Fixed is always d.
-func Fixed(d time.Duration) Latency {
-	if d == 0 {
-		return Latency{}
-	}
-	return Latency{fixed, []point{{d: d}}}
-}
+func Fixed(d time.Duration) Latency { return Latency{fixed, []point{{d: d}}} }
 
 // ParseLatency reads the text of a Latency.
 func ParseLatency(text string) (Latency, error) {
@@ -76,7 +71,7 @@ func (l Latency) String() string {
 	return strings.Join(words, " ")
 }
 
-// IsZero tells whether it is always zero.
+// IsZero tells whether it is the zero value: not said.
 func (l Latency) IsZero() bool { return l.kind == "" }
 
 // Equal tells whether both are the same distribution.
@@ -116,9 +111,6 @@ func (l *Latency) UnmarshalText(text []byte) error {
 	}
 	if parsed.kind == percentiles && !slices.IsSortedFunc(parsed.table, rising) {
 		return fmt.Errorf("the percentiles do not rise in %q", text)
-	}
-	if parsed.kind == fixed {
-		parsed = Fixed(parsed.table[0].d)
 	}
 	*l = parsed
 	return nil

@@ -18,16 +18,22 @@ type Settings struct {
 	// Seed begins the random parts. Default: 0.
 	Seed uint64 `json:"seed,omitempty"`
 	// Rules are tried in their order for each call. All that match slow it
-	// down; the first of them with an answer gives the answer.
+	// down; the first of them with an answer gives the answer. Default: none.
 	Rules []Rule `json:"rules,omitempty"`
 	// RateLimits bound how often calls are let through. A call that exceeds one
-	// is answered with 429 and Retry-After, and meets no rule.
+	// is answered with 429 and Retry-After, and meets no rule. Default: none.
 	RateLimits []RateLimit `json:"rateLimits,omitempty"`
 	// PortActiveDelay is how long a bound port of a cloud without OVN is DOWN
-	// before it is ACTIVE.
+	// before it is ACTIVE. Default: 0s.
 	PortActiveDelay Latency `json:"portActiveDelay,omitzero"`
-	// LoadBalancerDelay is how long the PENDING states of a load balancer last at least.
+	// LoadBalancerDelay is how long the PENDING states of a load balancer last at
+	// least. Default: 0s.
 	LoadBalancerDelay Latency `json:"loadBalancerDelay,omitzero"`
+	// AmphoraCreateDelay is how long beyond that a load balancer of the provider
+	// amphora is PENDING_CREATE. Default: 3s.
+	AmphoraCreateDelay Latency `json:"amphoraCreateDelay,omitzero"`
+	// AmphoraUpdateDelay is how long it is PENDING_UPDATE. Default: 300ms.
+	AmphoraUpdateDelay Latency `json:"amphoraUpdateDelay,omitzero"`
 }
 
 // The answers of a Rule.
