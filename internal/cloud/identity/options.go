@@ -36,30 +36,42 @@ type Options struct {
 
 // Project is a project to begin with.
 type Project struct {
-	Name        string `yaml:"name"`
+	// Name is its name.
+	Name string `yaml:"name"`
+	// Description is its description. Default: empty.
 	Description string `yaml:"description"`
 }
 
 // User is a user to begin with. The roles are in the project, which is the
 // user's default project too; both are made if need be.
 type User struct {
-	Name     string   `yaml:"name"`
-	Password string   `yaml:"password"`
-	Project  string   `yaml:"project"`
-	Roles    []string `yaml:"roles"`
+	// Name is the user's name.
+	Name string `yaml:"name"`
+	// Password is the user's password.
+	Password string `yaml:"password"`
+	// Project is the project that the user is in; it is made if need be.
+	Project string `yaml:"project"`
+	// Roles are the user's roles in the project.
+	Roles []string `yaml:"roles"`
 }
 
 // ApplicationCredential is an application credential to begin with, of a user
 // who has roles in the project; no Roles: all of those.
 type ApplicationCredential struct {
-	// ID is what clients log in with; empty: one is made up.
-	ID           string   `yaml:"id"`
-	Name         string   `yaml:"name"`
-	Secret       string   `yaml:"secret"`
-	User         string   `yaml:"user"`
-	Project      string   `yaml:"project"`
-	Roles        []string `yaml:"roles"`
-	Unrestricted bool     `yaml:"unrestricted"`
+	// ID is what clients log in with. Default: made up.
+	ID string `yaml:"id"`
+	// Name is its name, one of its user's.
+	Name string `yaml:"name"`
+	// Secret is the secret.
+	Secret string `yaml:"secret"`
+	// User is whose it is.
+	User string `yaml:"user"`
+	// Project is the project that it is for.
+	Project string `yaml:"project"`
+	// Roles are those that it has. Default: all of the user's in the project.
+	Roles []string `yaml:"roles"`
+	// Unrestricted lets it make other application credentials. Default: false.
+	Unrestricted bool `yaml:"unrestricted"`
 }
 
 func (o Options) withDefaults() Options {
