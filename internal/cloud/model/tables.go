@@ -96,7 +96,6 @@ type Indexes struct {
 	ForwardingByPort      *store.Index[PortForwarding]
 	GroupByProject        *store.Index[SecurityGroup]
 	DefaultGroupByProject *store.Index[SecurityGroup]
-	RuleByProject         *store.Index[SecurityGroupRule]
 	RuleByGroup           *store.Index[SecurityGroupRule]
 	RuleByRemoteGroup     *store.Index[SecurityGroupRule]
 	RuleByAddressGroup    *store.Index[SecurityGroupRule]
@@ -304,12 +303,11 @@ func (t *Tables) security(s *store.Store) {
 		return r.ProjectID
 	})
 	t.SecurityGroups = store.NewTable(s, "security_groups", func(r *SecurityGroup) string { return r.ID }, ix.GroupByProject, ix.DefaultGroupByProject)
-	ix.RuleByProject = by(func(r *SecurityGroupRule) string { return r.ProjectID })
 	ix.RuleByGroup = by(func(r *SecurityGroupRule) string { return r.SecurityGroupID })
 	ix.RuleByRemoteGroup = by(func(r *SecurityGroupRule) string { return optional(r.RemoteGroupID) })
 	ix.RuleByAddressGroup = by(func(r *SecurityGroupRule) string { return optional(r.RemoteAddressGroupID) })
 	t.SecurityGroupRules = store.NewTable(s, "security_group_rules", func(r *SecurityGroupRule) string { return r.ID },
-		ix.RuleByProject, ix.RuleByGroup, ix.RuleByRemoteGroup, ix.RuleByAddressGroup)
+		ix.RuleByGroup, ix.RuleByRemoteGroup, ix.RuleByAddressGroup)
 	t.AddressGroups = store.NewTable(s, "address_groups", func(r *AddressGroup) string { return r.ID })
 	t.QoSPolicies = store.NewTable(s, "qos_policies", func(r *QoSPolicy) string { return r.ID })
 }

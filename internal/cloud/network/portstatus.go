@@ -124,8 +124,9 @@ func (s *Service) resume() {
 func (s *Service) setStatus(tx *store.Tx, p *model.Port, status string, claimed bool) {
 	changed := *p
 	changed.Claimed = claimed
-	// What is bound to no host and is no router's is not up, whatever OVN says.
-	if status == statusActive && p.HostID == "" && !slices.Contains(routerInterfaces, p.DeviceOwner) {
+	// What is not bound and is no router's is not up, whatever OVN says.
+	bound := p.VIFType != "" && p.VIFType != vifUnbound && p.VIFType != vifFailed
+	if status == statusActive && !bound && !slices.Contains(routerPorts, p.DeviceOwner) {
 		status = p.Status
 	}
 	if changed.Status != status {

@@ -113,11 +113,10 @@ func (s *Service) rbacResource() *rest.Resource[model.RBACPolicy] {
 		Meta: (*model.RBACPolicy).Of, Quota: "rbac_policy",
 		NotFound: func(_ *rest.Call, id string) error {
 			kind := "unknown"
-			s.View(func(r store.Reader) {
-				if p := s.RBACPolicies.Get(r, id); p != nil {
-					kind = p.ObjectType
-				}
-			})
+			// Who asks has the store open.
+			if p := s.RBACPolicies.Get(nil, id); p != nil {
+				kind = p.ObjectType
+			}
 			return rest.NotFound("RbacPolicyNotFound", "RBAC policy of type %s with ID %s not found", kind, id)
 		},
 		Target: func(_ *rest.Call, _ store.Reader, p *model.RBACPolicy) rest.Target {

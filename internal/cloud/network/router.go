@@ -42,7 +42,7 @@ func (s *Service) serveRouters() {
 }
 
 func viewRouter(_ *rest.Call, _ store.Reader, row *model.Router, shown map[string]any) {
-	shown["availability_zones"] = slices.Concat([]string{}, row.AvailabilityZoneHints)
+	shown["availability_zones"] = append([]string{}, row.AvailabilityZoneHints...)
 	shown["external_gateway_info"] = nil
 	if g := row.Gateway; g != nil {
 		info := map[string]any{"network_id": g.NetworkID, "enable_snat": g.EnableSNAT, "external_fixed_ips": g.FixedIPs}

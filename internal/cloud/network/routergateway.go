@@ -200,6 +200,9 @@ func (s *Service) replaceGateway(tx *store.Tx, info *gateway, network *model.Net
 	if err != nil {
 		return err
 	}
+	if s.o.Backend == nil {
+		s.withStatus(tx, made, statusActive)
+	}
 	row.Gateway = &model.Gateway{NetworkID: network.ID, FixedIPs: made.FixedIPs, PortID: made.ID}
 	return nil
 }

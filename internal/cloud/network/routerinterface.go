@@ -290,7 +290,7 @@ func (s *Service) detachPort(tx *store.Tx, row *model.Router, id, subnet string)
 	if len(ids) > 0 {
 		first = ids[0]
 	}
-	return interfaceOf(row, p, first, slices.Concat([]string{}, ids)), nil
+	return interfaceOf(row, p, first, append([]string{}, ids...)), nil
 }
 
 func (s *Service) detachSubnet(c *rest.Call, tx *store.Tx, row *model.Router, id string) (any, error) {

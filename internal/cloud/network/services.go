@@ -128,23 +128,6 @@ func (s *Service) networkChanges(tx *store.Tx, _ *rest.Call, old, n *model.Netwo
 	return nil
 }
 
-// serviceCount is how many a project has of a resource of this half; false: it is none of it.
-func (s *Service) serviceCount(r store.Reader, project, resource string) (int, bool) {
-	switch resource {
-	case "router":
-		return s.Routers.Count(r, s.Index.RouterByProject, project), true
-	case "floatingip":
-		return s.FloatingIPs.Count(r, s.Index.FloatingIPByProject, project), true
-	case "security_group":
-		return s.SecurityGroups.Count(r, s.Index.GroupByProject, project), true
-	case "security_group_rule":
-		return s.SecurityGroupRules.Count(r, s.Index.RuleByProject, project), true
-	case "trunk":
-		return s.Trunks.Count(r, s.Index.TrunkByProject, project), true
-	}
-	return 0, false
-}
-
 // checkFloatingName checks a floating IP's DNS name, which a domain will follow.
 func checkFloatingName(v any) (any, error) {
 	name, ok := v.(string)

@@ -43,7 +43,7 @@ func (s *Service) serveTrunks() {
 	rest.Act(s.engine, res, "add_subports", s.addSubPorts)
 	rest.Act(s.engine, res, "remove_subports", s.removeSubPorts)
 	rest.Look(s.engine, res, "get_subports", func(_ *rest.Call, _ store.Reader, t *model.Trunk) any {
-		return map[string]any{"sub_ports": slices.Concat([]model.SubPort{}, t.SubPorts)}
+		return map[string]any{"sub_ports": append([]model.SubPort{}, t.SubPorts...)}
 	})
 }
 
@@ -137,7 +137,7 @@ func (s *Service) addSubPorts(c *rest.Call, tx *store.Tx, body map[string]any, t
 	for _, sub := range subs {
 		s.setSubPort(tx, t, sub)
 	}
-	return s.storeTrunk(tx, t, slices.Concat([]model.SubPort{}, t.SubPorts, subs), len(subs) > 0), nil
+	return s.storeTrunk(tx, t, append(append([]model.SubPort{}, t.SubPorts...), subs...), len(subs) > 0), nil
 }
 
 func (s *Service) removeSubPorts(_ *rest.Call, tx *store.Tx, body map[string]any, t *model.Trunk) (any, error) {
@@ -148,7 +148,7 @@ func (s *Service) removeSubPorts(_ *rest.Call, tx *store.Tx, body map[string]any
 	if err != nil {
 		return nil, rest.InvalidInput("%s", err)
 	}
-	left := slices.Concat([]model.SubPort{}, t.SubPorts)
+	left := append([]model.SubPort{}, t.SubPorts...)
 	items, _ := list.([]any)
 	for _, item := range items {
 		id := rest.Values(item.(map[string]any)).String("port_id")
