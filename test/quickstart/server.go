@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -38,7 +39,12 @@ func server() *cobra.Command {
 				}),
 			}
 			s.SetKeepAlivesEnabled(false)
-			return s.ListenAndServe()
+			stop := context.AfterFunc(cmd.Context(), func() { _ = s.Close() })
+			defer stop()
+			if err := s.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "who it is")
