@@ -80,7 +80,9 @@ func (s *Service) finishPolicy(tx *store.Tx, p *policyRow, gone bool) (removed b
 
 func (s *Service) finishPool(tx *store.Tx, p *poolRow, gone bool) {
 	gone = gone || p.ProvisioningStatus == pendingDelete
+	var subnets []string
 	for _, m := range slices.Collect(s.Members.By(tx, s.Index.MemberByPool, p.ID)) {
+		subnets = append(subnets, s.subnetOf(tx, p, m))
 		if gone || m.ProvisioningStatus == pendingDelete {
 			s.Members.Delete(tx, m.ID)
 			continue
@@ -100,6 +102,7 @@ func (s *Service) finishPool(tx *store.Tx, p *poolRow, gone bool) {
 			end(s, tx, s.HealthMonitors, hm)
 		}
 	}
+	s.releaseMonitorPorts(tx, subnets)
 	if !gone {
 		end(s, tx, s.LBPools, p)
 		return

@@ -33,7 +33,7 @@ func (d *ovnDriver) nextMember(tx *store.Tx, p *model.LBPool, m *model.Member) {
 	case d.s.monitorOf(tx, p.ID) == nil:
 		m.Next = noMonitor
 	case m.OperatingStatus == failed:
-	case d.hasPort(tx, p, m):
+	case d.provideMonitorPort(tx, p, m) && d.hasPort(tx, p, m):
 		m.Next = online
 	default:
 		m.Next = failed
@@ -43,20 +43,16 @@ func (d *ovnDriver) nextMember(tx *store.Tx, p *model.LBPool, m *model.Member) {
 // hasPort tells whether Neutron knows who has a member's address: a health
 // check goes to a port.
 func (d *ovnDriver) hasPort(tx *store.Tx, p *model.LBPool, m *model.Member) bool {
-	subnet := ""
-	if m.SubnetID != nil {
-		subnet = *m.SubnetID
-	} else if lb := d.s.LoadBalancers.Get(tx, p.LoadBalancerID); lb != nil {
-		subnet = lb.VIPSubnetID
-	}
-	return d.s.Ports.First(tx, d.s.Index.PortByAddress, subnet+" "+model.CanonicalAddress(m.Address)) != nil
+	address := d.s.subnetOf(tx, p, m) + " " + model.CanonicalAddress(m.Address)
+	return d.s.Ports.First(tx, d.s.Index.PortByAddress, address) != nil
 }
 
 // members: a pool is ONLINE while it has any.
 func (d *ovnDriver) members(p *model.LBPool, left int) { p.Next = upDown(left > 0) }
 
 // nextMonitor: a new monitor takes its members for healthy until it has asked
-// them; where one has no port it cannot ask, and is in ERROR.
+// them; where one has no port, or there is none to ask from, it cannot ask, and
+// is in ERROR.
 func (d *ovnDriver) nextMonitor(tx *store.Tx, p *model.LBPool, hm *model.HealthMonitor, created bool) {
 	hm.Next = upDown(hm.AdminStateUp)
 	if !created {
@@ -64,7 +60,7 @@ func (d *ovnDriver) nextMonitor(tx *store.Tx, p *model.LBPool, hm *model.HealthM
 	}
 	p.Next = online
 	for _, m := range slices.Collect(d.s.Members.By(tx, d.s.Index.MemberByPool, p.ID)) {
-		if !d.hasPort(tx, p, m) {
+		if !d.provideMonitorPort(tx, p, m) || !d.hasPort(tx, p, m) {
 			hm.Next = failed
 		}
 		edit(d.s, tx, d.s.Members, m.ID, func(m *model.Member) { m.Next = online })
