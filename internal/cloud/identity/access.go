@@ -86,6 +86,8 @@ func (s *Service) access(r store.Reader, c claims) (*access, error) {
 		}
 	case systemScope:
 		target = model.SystemTarget
+	case projectScope:
+		// It was entered above.
 	}
 	if a.roles = s.rolesOf(r, a, target); len(a.roles) == 0 {
 		return a, errNoRoles

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/kuryr-go/kuryr/internal/cloud/api"
@@ -355,9 +354,8 @@ func (l *login) issue(r store.Reader) (api.Reply, error) {
 	}
 	now := l.s.o.Now().UTC().Truncate(time.Second)
 	l.endBy(now.Add(l.s.o.TokenLifetime))
-	slices.SortFunc(l.methods, func(a, b string) int { return strings.Compare(a, b) })
 	c := claims{
-		UserID: l.user.ID, Epoch: l.user.Epoch, Scope: l.scope, Methods: l.methods,
+		UserID: l.user.ID, Epoch: l.user.Epoch, Scope: l.scope, Methods: methodNames(methodBits(l.methods)),
 		AuditID: newAuditID(), ParentID: l.parent, Issued: now, Expires: l.expires.UTC().Truncate(time.Second),
 	}
 	if l.credential != nil {

@@ -54,8 +54,8 @@ func (s *Service) listCredentials(c *call) (api.Reply, error) {
 		var refs []ref
 		t := &s.tables.Identity
 		for a := range t.Credentials.By(r, t.CredentialByUser, user) {
-			if shown := s.credentialRef(c, r, a); f.match(shown) {
-				refs = append(refs, shown)
+			if f.match(func(name string) any { return credentialColumns.Value(a, name) }) {
+				refs = append(refs, s.credentialRef(c, r, a))
 			}
 		}
 		return c.collection("application_credentials", refs), nil

@@ -45,13 +45,10 @@ func (s *Service) listDomains(c *call) (api.Reply, error) {
 	f := c.filters("name", "enabled")
 	return s.view(func(r store.Reader) (api.Reply, error) {
 		var refs []ref
-		// Only domains have no domain.
-		for p := range s.tables.Identity.Projects.All(r) {
-			if !p.IsDomain {
-				continue
-			}
-			if d := domainRef(c, p); f.match(d) {
-				refs = append(refs, d)
+		t := &s.tables.Identity
+		for p := range t.Projects.All(r) {
+			if p.IsDomain && f.match(projectKind.field(p)) {
+				refs = append(refs, domainRef(c, p))
 			}
 		}
 		return c.collection("domains", refs), nil

@@ -39,8 +39,9 @@ func (f filters) value(name string) (string, bool) {
 	return "", false
 }
 
-func (f filters) match(r ref) bool {
-	return !slices.ContainsFunc(f, func(one filter) bool { return !one.match(r[one.name]) })
+// match looks at fields by their names.
+func (f filters) match(field func(name string) any) bool {
+	return !slices.ContainsFunc(f, func(one filter) bool { return !one.match(field(one.name)) })
 }
 
 func (f filter) match(value any) bool {

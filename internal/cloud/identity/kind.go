@@ -55,12 +55,22 @@ func (k kind[T]) ref(c *call, row *T) ref {
 	return shown
 }
 
+// field gives the fields of a row by their names.
+func (k kind[T]) field(row *T) func(name string) any {
+	return func(name string) any {
+		if k.columns.Has(name) {
+			return k.columns.Value(row, name)
+		}
+		return (*k.extra(row))[name]
+	}
+}
+
 // list answers with the rows that pass the filters, each as show gives it.
 func (k kind[T]) list(c *call, rows iter.Seq[*T], f filters, show func(*call, *T) ref) api.Reply {
 	var refs []ref
 	for row := range rows {
-		if r := show(c, row); f.match(r) {
-			refs = append(refs, r)
+		if f.match(k.field(row)) {
+			refs = append(refs, show(c, row))
 		}
 	}
 	return c.collection(k.many, refs)

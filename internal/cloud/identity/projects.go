@@ -4,6 +4,7 @@
 package identity
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 
@@ -182,7 +183,7 @@ func (s *Service) createProject(c *call) (api.Reply, error) {
 		p, err := s.addProject(tx, newID(), values)
 		if err != nil {
 			// Who names a project or domain that is not there has made a mistake.
-			if e, ok := err.(*api.Error); ok && e.Status == http.StatusNotFound {
+			if e, ok := errors.AsType[*api.Error](err); ok && e.Status == http.StatusNotFound {
 				err = badRequest("%s", e.Message)
 			}
 			return api.Reply{}, err

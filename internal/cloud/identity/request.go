@@ -88,7 +88,8 @@ func (c *call) readBody() error {
 		return nil
 	}
 	kind, _, _ := mime.ParseMediaType(c.Header.Get("Content-Type"))
-	if kind != "" && kind != "application/json" && !(strings.HasPrefix(kind, "application/") && strings.HasSuffix(kind, "+json")) {
+	isJSON := kind == "application/json" || strings.HasPrefix(kind, "application/") && strings.HasSuffix(kind, "+json")
+	if kind != "" && !isJSON {
 		return expecting("application/json", "Content-Type header")
 	}
 	var err error

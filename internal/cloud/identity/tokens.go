@@ -103,6 +103,7 @@ func (s *Service) tokenReply(c *call, r store.Reader, status int, token string, 
 		shown["domain"] = nameOf(a.domain)
 	case systemScope:
 		shown["system"] = ref{"all": true}
+	case unscoped:
 	}
 	if a.Scope.kind != unscoped {
 		shown["roles"] = roleNames(a.roles)

@@ -209,7 +209,7 @@ func TestATokenIsGoodAsLongAsWhatItSpeaksOf(t *testing.T) {
 			},
 		}
 		for name, step := range m.changes() {
-			steps[name] = func(t *rapid.T) { step() }
+			steps[name] = func(*rapid.T) { step() }
 		}
 		t.Repeat(steps)
 	})

@@ -36,9 +36,11 @@ func TestFaultsAreToldInJsonschemasWords(t *testing.T) {
 		{`{"name": "  "}`, "Invalid input for field 'name': '  ' does not match '[\\\\S]+'\n\nFailed validating 'pattern' in schema['properties']['name']:\n" + name + "\nOn instance['name']:\n    '  '"},
 		{`{"description": 7}`, "Invalid input for field 'description': 7 is not of type 'string', 'null'\n\nFailed validating 'type' in schema['properties']['description']:\n    {'type': ['string', 'null']}\n\nOn instance['description']:\n    7"},
 		{`{"enabled": 1.5}`, "Invalid input for field 'enabled': 1.5 is not of type 'boolean'\n\n" + enabled + "1.5"},
-		{`{"enabled": "a fairly long text with words in it, so that the printer has to break the line somewhere, and then again"}`,
+		{
+			`{"enabled": "a fairly long text with words in it, so that the printer has to break the line somewhere, and then again"}`,
 			"Invalid input for field 'enabled': 'a fairly long text with words in it, so that the printer has to break the line somewhere, and then again' is not of type 'boolean'\n\n" +
-				enabled + "('a fairly long text with words in it, so that the printer has to '\n     'break the line somewhere, and then again')"},
+				enabled + "('a fairly long text with words in it, so that the printer has to '\n     'break the line somewhere, and then again')",
+		},
 		{`{"interface": "foo"}`, "Invalid input for field 'interface': 'foo' is not one of ['admin', 'internal']\n\nFailed validating 'enum' in schema['properties']['interface']:\n    {'enum': ['admin', 'internal'], 'type': 'string'}\n\nOn instance['interface']:\n    'foo'"},
 		{`{"tags": ["a", "a"]}`, "Invalid input for field 'tags': ['a', 'a'] has non-unique elements\n\nFailed validating 'uniqueItems' in schema['properties']['tags']:\n" + tags + "\nOn instance['tags']:\n    ['a', 'a']"},
 		{`{"tags": ["a", "b", "c", "d"]}`, "Invalid input for field 'tags': ['a', 'b', 'c', 'd'] is too long\n\nFailed validating 'maxItems' in schema['properties']['tags']:\n" + tags + "\nOn instance['tags']:\n    ['a', 'b', 'c', 'd']"},
@@ -50,9 +52,11 @@ func TestFaultsAreToldInJsonschemasWords(t *testing.T) {
 			"    {'additionalProperties': False,\n     'properties': {'immutable': {'enum': [True, False, None],\n                                  'type': ['boolean', 'null']}},\n     'type': 'object'}\n\nOn instance['options']:\n    {'a': 1, 'b': 2}"},
 		{`{"roles": []}`, "Invalid input for field 'roles': [] is too short\n\nFailed validating 'minItems' in schema['properties']['roles']:\n    {'items': {'maxProperties': 1, 'minProperties': 1, 'type': 'object'},\n     'minItems': 1,\n     'type': 'array'}\n\nOn instance['roles']:\n    []"},
 		{`{"roles": [{"id": "a", "name": "b"}]}`, "Invalid input for field 'roles/0': {'id': 'a', 'name': 'b'} has too many properties\n\nFailed validating 'maxProperties' in schema['properties']['roles']['items']:\n    {'maxProperties': 1, 'minProperties': 1, 'type': 'object'}\n\nOn instance['roles'][0]:\n    {'id': 'a', 'name': 'b'}"},
-		{`{"name": [["abcdefghijklmnopqrstuvwxyz", 1, 2, 3, 4, 5], ["abcdefghijklmnopqrstuvwxyz abcdefghijklmnopqrstuvwxyz abcdefghijklmnopqrstuvwxyz abcdefghijklmnopqrstuvwxyz", true]]}`,
-			"Invalid input for field 'name': [['abcdefghijklmnopqrstuvwxyz', 1, 2, 3, 4, 5], ['abcdefghijklmnopqrstuvwxyz abcdefghijklmnopqrstuvwxyz abcdefghijklmnopqrstuvwxyz abcdefghijklmnopqrstuvwxyz', True]] is not of type 'string'\n\n" +
-				"Failed validating 'type' in schema['properties']['name']:\n" + name + "\nOn instance['name']:\n    [['abcdefghijklmnopqrstuvwxyz', 1, 2, 3, 4, 5],\n     ['abcdefghijklmnopqrstuvwxyz abcdefghijklmnopqrstuvwxyz '\n      'abcdefghijklmnopqrstuvwxyz abcdefghijklmnopqrstuvwxyz',\n      True]]"},
+		{
+			`{"name": [["abcdefghijklmnopqrstuvwxyz", 1, 2, 3, 4, 5], ["abcdefghijklmnopqrstuvwxyz bbcdefghijklmnopqrstuvwxyz abcdefghijklmnopqrstuvwxyz bbcdefghijklmnopqrstuvwxyz", true]]}`,
+			"Invalid input for field 'name': [['abcdefghijklmnopqrstuvwxyz', 1, 2, 3, 4, 5], ['abcdefghijklmnopqrstuvwxyz bbcdefghijklmnopqrstuvwxyz abcdefghijklmnopqrstuvwxyz bbcdefghijklmnopqrstuvwxyz', True]] is not of type 'string'\n\n" +
+				"Failed validating 'type' in schema['properties']['name']:\n" + name + "\nOn instance['name']:\n    [['abcdefghijklmnopqrstuvwxyz', 1, 2, 3, 4, 5],\n     ['abcdefghijklmnopqrstuvwxyz bbcdefghijklmnopqrstuvwxyz '\n      'abcdefghijklmnopqrstuvwxyz bbcdefghijklmnopqrstuvwxyz',\n      True]]",
+		},
 	} {
 		if diff := cmp.Diff(c.want, check(t, s, c.value)); diff != "" {
 			t.Errorf("%s: %s", c.value, diff)
@@ -140,7 +144,7 @@ func FuzzNoValueMakesTheCheckPanic(f *testing.F) {
 	s := MustParse(project)
 	f.Add(`{"name": "x", "tags": [["a"]], "options": {"immutable": 1e400}}`)
 	f.Add(`[{"a": null}]`)
-	f.Fuzz(func(t *testing.T, text string) {
+	f.Fuzz(func(_ *testing.T, text string) {
 		var value any
 		if json.Unmarshal([]byte(text), &value) == nil {
 			_ = s.Check(value)
