@@ -135,24 +135,26 @@ func (s *Service) bindNew(tx *store.Tx, n *model.Network, p *model.Port) {
 	}
 }
 
-// rebind binds a port anew whose host, kind or profile has changed, or that failed before.
-func (s *Service) rebind(tx *store.Tx, old, p *model.Port) {
+// boundNow is a Call's Memo when it has changed a port's binding.
+const boundNow = "bound now"
+
+// rebind binds a port anew whose host, kind or profile has changed, which it
+// tells, or whose binding failed before.
+func (s *Service) rebind(tx *store.Tx, old, p *model.Port) bool {
 	changed := p.HostID != old.HostID || p.VNICType != old.VNICType || !reflect.DeepEqual(plainJSON(p.Profile), plainJSON(old.Profile))
 	if changed {
 		p.Status, p.Claimed = statusDown, false
 	}
-	if !changed && p.VIFType != vifFailed {
-		return
-	}
 	n := s.Networks.Get(tx, p.NetworkID)
-	if n == nil {
-		return
+	if n == nil || !changed && p.VIFType != vifFailed {
+		return changed
 	}
 	setActive(p, s.bind(n, activeBinding(p)))
 	if p.HostID != "" {
 		p.RevisionNumber++
 		s.awaitClaim(tx, p)
 	}
+	return changed
 }
 
 // plainJSON gives a value as it will be read again.

@@ -22,7 +22,7 @@ func (s *Service) portResource() *rest.Resource[model.Port] {
 			n := s.Networks.Get(r, p.NetworkID)
 			return n != nil && n.ProjectID == c.Caller.ProjectID
 		},
-		Target: s.portTarget, View: s.viewPort, Filters: s.portFilters(),
+		Target: s.portTarget, View: s.viewPort, Filters: s.portFilters(), CheckFilters: checkPortFilters,
 		Indexes: []rest.By[model.Port]{
 			{Filter: "mac_address", Index: ix.PortByBareMAC, Key: macKey},
 			{Filter: "fixed_ips", Index: ix.PortByIP, Key: fixedIPKey("ip_address")},
@@ -62,7 +62,11 @@ func (s *Service) viewPort(c *rest.Call, r store.Reader, p *model.Port, shown ma
 	delete(shown, "dns_domain")
 	shown["dns_assignment"] = s.dnsAssignment(p)
 	shown["resource_request"] = nil
-	// Who has just changed a port is not told by whom it was bound.
+	// Neutron binds after it has written down what it will answer: the answer
+	// has the revision before, and does not say who bound.
+	if revision, ok := shown["revision_number"].(int64); ok && (c.Memo == boundNow || c.Method == http.MethodPost && p.HostID != "") {
+		shown["revision_number"] = revision - 1
+	}
 	if c.Method == http.MethodGet && p.VIFType == vifOVS {
 		shown["binding:vif_details"] = withDriver(p.VIFDetails)
 	}
@@ -110,6 +114,15 @@ func (s *Service) portFilters() map[string]func(*rest.Call, store.Reader, *model
 			})
 		},
 	}
+}
+
+func checkPortFilters(filters map[string][]string) error {
+	for _, v := range filters["fixed_ips"] {
+		if key, _, ok := strings.Cut(v, "="); !ok || strings.TrimSpace(key) == "" {
+			return rest.InvalidInput("'%s' is not of the form <key>=[value]", v)
+		}
+	}
+	return nil
 }
 
 // fixedIPsMatch tells whether a port passes filters "ip_address=…",

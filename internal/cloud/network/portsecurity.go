@@ -168,7 +168,9 @@ func (s *Service) updatePort(c *rest.Call, tx *store.Tx, v rest.Values, old, p *
 	if err := s.checkProfile(tx, p); err != nil {
 		return err
 	}
-	s.rebind(tx, old, p)
+	if s.rebind(tx, old, p) {
+		c.Memo = boundNow
+	}
 	return s.portChanges(tx, c, old, p)
 }
 

@@ -182,7 +182,10 @@ func (s *Service) networkOpened(tx *store.Tx, p *model.RBACPolicy) {
 		return
 	}
 	changed := *n
-	changed.External = n.External || p.Action == accessAsExternal
+	if !n.External && p.Action == accessAsExternal {
+		changed.External = true
+		s.engine.Touch(&changed.Meta) // as Neutron does it, for each of the two
+	}
 	s.engine.Touch(&changed.Meta)
 	s.Networks.Put(tx, &changed)
 }

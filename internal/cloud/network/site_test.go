@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -40,7 +39,6 @@ type site struct {
 	testing.TB
 	*model.Tables
 	*network.Service
-	url string
 	// external is the external network, externalSubnet its one subnet.
 	external, externalSubnet string
 }
@@ -69,12 +67,8 @@ func newSite(t testing.TB, change func(*network.Options)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(service.Mux())
-	t.Cleanup(func() {
-		server.Close()
-		service.Close()
-	})
-	s := &site{TB: t, Tables: tables, Service: service, url: server.URL + "/v2.0"}
+	t.Cleanup(service.Close)
+	s := &site{TB: t, Tables: tables, Service: service}
 	s.external = s.make("admin", "/networks", `{"network":{"name":"public","router:external":true,"provider:network_type":"flat","provider:physical_network":"physnet1"}}`)
 	s.externalSubnet = s.make("admin", "/subnets", `{"subnet":{"name":"public","network_id":"`+s.external+`","ip_version":4,"cidr":"203.0.113.0/24","enable_dhcp":false}}`)
 	return s
@@ -83,27 +77,17 @@ func newSite(t testing.TB, change func(*network.Options)) *site {
 // call sends a request and gives the answer's status and body.
 func (s *site) call(who, method, path, body string) (int, any) {
 	s.Helper()
-	r, err := http.NewRequest(method, s.url+path, bytes.NewBufferString(body))
-	if err != nil {
-		s.Fatal(err)
-	}
+	r := httptest.NewRequest(method, "/v2.0"+path, bytes.NewBufferString(body))
 	r.Header.Set("X-Auth-Token", who)
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		s.Fatal(err)
-	}
-	defer answer.Body.Close()
-	b, err := io.ReadAll(answer.Body)
-	if err != nil {
-		s.Fatal(err)
-	}
+	answer := httptest.NewRecorder()
+	s.Mux().ServeHTTP(answer, r)
 	var decoded any
-	if len(b) > 0 {
+	if b := answer.Body.Bytes(); len(b) > 0 {
 		if err := json.Unmarshal(b, &decoded); err != nil {
 			s.Fatalf("%s %s: %s: %v", method, path, b, err)
 		}
 	}
-	return answer.StatusCode, decoded
+	return answer.Code, decoded
 }
 
 // ask is call where the answer must be a success.

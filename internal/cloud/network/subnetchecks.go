@@ -4,7 +4,9 @@
 package network
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/kuryr-go/kuryr/internal/cloud/model"
 	"github.com/kuryr-go/kuryr/internal/cloud/network/ipam"
@@ -90,6 +92,10 @@ func checkTold(sub *model.Subnet, called string) error {
 			return err
 		}
 	}
+	sub.HostRoutes = slices.Clone(sub.HostRoutes)
+	slices.SortFunc(sub.HostRoutes, func(a, b model.Route) int {
+		return cmp.Or(strings.Compare(a.Destination, b.Destination), strings.Compare(a.NextHop, b.NextHop))
+	})
 	return nil
 }
 

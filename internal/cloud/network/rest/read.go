@@ -70,6 +70,11 @@ func (s *server[T]) query(values url.Values) (q query, err error) {
 	if q.filters, err = s.filters(values); err != nil {
 		return q, err
 	}
+	if s.CheckFilters != nil {
+		if err = s.CheckFilters(q.filters); err != nil {
+			return q, err
+		}
+	}
 	if text := values.Get("limit"); text != "" {
 		if q.limit, err = strconv.Atoi(text); err != nil || q.limit < 0 {
 			return q, api.Errorf(http.StatusBadRequest, "BadRequest", "Bad limit request: Limit must be an integer 0 or greater and not '%s'.", text)

@@ -88,6 +88,8 @@ type Resource[T any] struct {
 	Target func(c *Call, r store.Reader, row *T) Target
 	// Filters are those that are no plain comparison with a column. May be nil.
 	Filters map[string]func(c *Call, r store.Reader, row *T, values []string) bool
+	// CheckFilters tells what is wrong with them. May be nil.
+	CheckFilters func(filters map[string][]string) error
 	// Indexes serve filters; the first that is asked for is used.
 	Indexes []By[T]
 	// In tells whether a row is a part of the parent of the path, Of finds the rows that are.

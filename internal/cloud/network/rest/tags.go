@@ -54,6 +54,9 @@ func (s *server[T]) serveTags(path string) {
 	path += "/{id}/tags"
 	s.engine.Mux.Handle("GET "+path, s.getTags)
 	s.engine.Mux.Handle("PUT "+path, s.putTags)
+	s.engine.Mux.Handle("POST "+path, func(*api.Request) (api.Reply, error) {
+		return api.Reply{}, NotFound("HTTPNotFound", "not supported")
+	})
 	s.engine.Mux.Handle("DELETE "+path, s.deleteTags)
 	s.engine.Mux.Handle("GET "+path+"/{tag}", s.getTag)
 	s.engine.Mux.Handle("PUT "+path+"/{tag}", s.putTag)
