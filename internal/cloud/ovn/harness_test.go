@@ -5,12 +5,11 @@ package ovn
 
 import (
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -28,8 +27,9 @@ const patience = 60 * time.Second
 
 // central is OVN's databases, each with an ovsdb-server, and ovn-northd if wanted.
 type central struct {
-	dir string
-	t   testing.TB
+	dir     string
+	t       testing.TB
+	running map[string]*exec.Cmd
 }
 
 // needOVN skips a test where OVN is not installed, or fails it where it must be.
@@ -53,7 +53,7 @@ func startCentral(t testing.TB) *central {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &central{dir: dir, t: t}
+	c := &central{dir: dir, t: t, running: map[string]*exec.Cmd{}}
 	t.Cleanup(func() {
 		for _, name := range []string{"northd", "nb", "sb"} {
 			c.kill(name)
@@ -72,10 +72,15 @@ func startCentral(t testing.TB) *central {
 func (c *central) path(name string) string    { return filepath.Join(c.dir, name) }
 func (c *central) address(name string) string { return "unix:" + c.path(name+".sock") }
 
-func (c *central) run(name string, args ...string) string {
-	c.t.Helper()
+func (c *central) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), "OVS_RUNDIR="+c.dir, "OVS_LOGDIR="+c.dir, "OVN_RUNDIR="+c.dir, "OVN_LOGDIR="+c.dir, "OVN_DBDIR="+c.dir)
+	return cmd
+}
+
+func (c *central) run(name string, args ...string) string {
+	c.t.Helper()
+	cmd := c.command(name, args...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		c.t.Fatalf("%s %v: %v: %s", name, args, err, out)
@@ -83,35 +88,41 @@ func (c *central) run(name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// startDB returns when the server answers: that is when it detaches.
+// startDB returns when the server answers.
 func (c *central) startDB(name string) {
 	c.t.Helper()
-	c.run("ovsdb-server", "--detach", "--no-chdir", "-vconsole:off", "-vsyslog:off", "--log-file="+c.path(name+".log"),
-		"--pidfile="+c.path(name+".pid"), "--unixctl="+c.path(name+".ctl"), "--remote=punix:"+c.path(name+".sock"), c.path(name+".db"))
+	socket := c.path(name + ".sock")
+	_ = os.Remove(socket)
+	c.start(name, "ovsdb-server", "--remote=punix:"+socket, c.path(name+".db"))
+	eventually(c.t, func() error {
+		conn, err := net.Dial("unix", socket)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	})
 }
 
 func (c *central) startNorthd() {
 	c.t.Helper()
-	c.run("ovn-northd", "--detach", "--no-chdir", "-vconsole:off", "-vsyslog:off", "--log-file="+c.path("northd.log"),
-		"--pidfile="+c.path("northd.pid"), "--unixctl="+c.path("northd.ctl"),
-		"--ovnnb-db="+c.address("nb"), "--ovnsb-db="+c.address("sb"))
+	c.start("northd", "ovn-northd", "--ovnnb-db="+c.address("nb"), "--ovnsb-db="+c.address("sb"))
+}
+
+func (c *central) start(name, program string, args ...string) {
+	c.t.Helper()
+	cmd := c.command(program, append([]string{"-vconsole:off", "-vsyslog:off", "--log-file=" + c.path(name+".log"), "--unixctl=" + c.path(name+".ctl")}, args...)...)
+	if err := cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	c.running[name] = cmd
 }
 
 // kill ends a daemon at once, as a crash would, and returns when it is dead.
 func (c *central) kill(name string) {
-	text, err := os.ReadFile(c.path(name + ".pid"))
-	if err != nil {
-		return
-	}
-	_ = os.Remove(c.path(name + ".pid"))
-	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
-	if pid <= 1 {
-		return
-	}
-	_ = syscall.Kill(pid, syscall.SIGKILL)
-	// It is nobody's child, so its end is seen by its absence.
-	for end := time.Now().Add(patience); time.Now().Before(end) && syscall.Kill(pid, 0) == nil; {
-		time.Sleep(time.Millisecond)
+	if cmd := c.running[name]; cmd != nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		delete(c.running, name)
 	}
 }
 
@@ -187,6 +198,6 @@ func (c *central) spy() *ovsdb.Conn {
 func (c *central) addChassis(name, mappings, options string) {
 	c.t.Helper()
 	c.sbctl("chassis-add", name, "geneve", "198.51.100."+name[len(name)-1:])
-	c.sbctl("set", "Chassis", name, "hostname="+name, `other_config:ovn-bridge-mappings="`+mappings+`"`, `other_config:ovn-cms-options="`+options+`"`)
-	c.sbctl("create", "Chassis_Private", "name="+name)
+	c.sbctl("set", "Chassis", name, "hostname="+name, "other_config:port-up-notif=true", `other_config:ovn-bridge-mappings="`+mappings+`"`, `other_config:ovn-cms-options="`+options+`"`)
+	c.sbctl("create", "Chassis_Private", "name="+name, "chassis="+c.sbctl("get", "Chassis", name, "_uuid"))
 }
