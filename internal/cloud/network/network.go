@@ -29,6 +29,8 @@ type Backend interface {
 	Settle(ctx context.Context, seq uint64) error
 	// Chassis gives the hypervisors.
 	Chassis() []model.Chassis
+	// RemoveChassis makes OVN forget one.
+	RemoveChassis(ctx context.Context, name string) error
 }
 
 // Options are what a Service is made of.

@@ -25,6 +25,7 @@ type south struct {
 	hosts []host // by name
 	nbCfg int    // NB_Global's
 	nb    *ovsdb.Conn
+	sb    *ovsdb.Conn // nil until the first session
 }
 
 // host is a hypervisor with what tells whether it lives.
@@ -37,6 +38,12 @@ func (s *south) attach(nb *ovsdb.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.nb = nb
+}
+
+func (s *south) attachSouth(sb *ovsdb.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sb = sb
 }
 
 func (s *south) generation(nbCfg int) {
@@ -87,6 +94,7 @@ func (b *Backend) southbound(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
+	b.south.attachSouth(conn)
 	tick := time.NewTicker(max(b.options.AgentDown/2, time.Second))
 	defer tick.Stop()
 	b.connected(ctx, "southbound", &b.sb)
