@@ -6,6 +6,7 @@ package ovn
 import (
 	"iter"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -69,9 +70,11 @@ func dnsRecords(v view, n *model.Network) ovsdb.Map {
 	for p := range v.Ports.By(v, v.Index.NamedPortByNetwork, n.ID) {
 		full := strings.TrimSuffix(p.DNSName+"."+v.options.DNSDomain, ".")
 		all := []string{p.DNSName, full}
-		if domain := strings.TrimSuffix(n.DNSDomain, "."); domain != "" && p.DNSName+"."+domain != full {
+		if domain := strings.TrimSuffix(n.DNSDomain, "."); domain != "" {
 			all = append(all, p.DNSName+"."+domain)
 		}
+		slices.Sort(all)
+		all = slices.Compact(all)
 		for _, f := range p.FixedIPs {
 			for _, name := range all {
 				addresses[name] = append(addresses[name], f.IPAddress)

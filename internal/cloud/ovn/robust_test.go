@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/kuryr-go/kuryr/internal/cloud/model"
+	"github.com/kuryr-go/kuryr/internal/cloud/ovn/ovsdb"
 	"github.com/kuryr-go/kuryr/internal/cloud/store"
 )
 
@@ -303,4 +304,47 @@ func TestGatewaysFollowTheHypervisors(t *testing.T) {
 	eventually(t, gateways("node2"))
 	c.sbctl("chassis-del", "node2")
 	eventually(t, gateways(nobody))
+}
+
+func TestOfManyNamesOnlyTheChangedOneIsWritten(t *testing.T) {
+	c, crowd := startCentral(t), newCrowd(t)
+	b := c.backend(crowd.tables, nil)
+	settled(t, b)
+	name := func(tx *store.Tx, n int, name string) {
+		p := *crowd.tables.Ports.Get(tx, id(0xc, n))
+		p.DNSName = name
+		crowd.tables.Ports.Put(tx, &p)
+	}
+	crowd.grow(t, 30)
+	crowd.settle(t, b, crowd.commit(t, func(tx *store.Tx) {
+		for n := range 30 {
+			name(tx, n+1, fmt.Sprint("name", n+1))
+		}
+	}))
+	var told [][]string
+	spy, err := ovsdb.Dial(context.Background(), c.address("nb"), northbound, func(changes []ovsdb.Change) {
+		for _, change := range changes {
+			if change.Row.Table.Name == tableDNS && !change.Inserted {
+				told = append(told, change.Columns)
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer spy.Close()
+	crowd.settle(t, b, crowd.commit(t, func(tx *store.Tx) { name(tx, 7, "other") }))
+	if err := compare(spy, crowd.tables, b); err != nil {
+		t.Error(err)
+	}
+	spy.Lock()
+	defer spy.Unlock()
+	if fmt.Sprint(told) != "[[records]]" {
+		t.Errorf("changes: %v", told)
+	}
+	for row := range spy.All() {
+		if row.Table.Name == tableDNS && (row.Entry("records", "other.kuryr.test") != "10.0.0.7" || row.Entry("records", "name7.kuryr.test") != "") {
+			t.Error("the old name is left, or the new one is not there")
+		}
+	}
 }
