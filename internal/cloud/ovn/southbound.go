@@ -32,6 +32,8 @@ type south struct {
 type host struct {
 	model.Chassis
 	nbCfg int
+	// said is when it says that it followed the last generation.
+	said time.Time
 }
 
 func (s *south) attach(nb *ovsdb.Conn) {
@@ -170,6 +172,10 @@ func (b *Backend) meet(hosts []host) {
 		was := slices.IndexFunc(s.hosts, func(h host) bool { return h.UUID == hosts[i].UUID })
 		if was < 0 {
 			moved = true
+			// When this process begins, it may have been dead for long.
+			if said := hosts[i].said; !s.read && !said.IsZero() {
+				hosts[i].Seen = said
+			}
 			continue
 		}
 		if old := &s.hosts[was]; old.nbCfg == hosts[i].nbCfg {
@@ -253,6 +259,9 @@ func readHosts(conn *ovsdb.Conn, now time.Time) []host {
 		case tableChassisPrivate:
 			if h := all[row.String("name")]; h != nil {
 				h.nbCfg, h.Seen = row.Int("nb_cfg"), now
+				if ms := row.Int("nb_cfg_timestamp"); ms > 0 {
+					h.said = time.UnixMilli(int64(ms))
+				}
 			}
 		}
 	}
