@@ -148,7 +148,7 @@ type Trunk struct {
 	PortID       string    `json:"port_id"`
 	AdminStateUp bool      `json:"admin_state_up"`
 	Status       string    `json:"status"`
-	SubPorts     []SubPort `json:"sub_ports"`
+	SubPorts     []SubPort `json:"sub_ports" api:"-"`
 }
 
 // SubPort is a port behind a trunk's parent, told apart by its VLAN tag.

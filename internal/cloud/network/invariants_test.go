@@ -123,7 +123,7 @@ func (s *site) brokenTrunks(r store.Reader) string {
 		tags := map[int]bool{}
 		for _, sub := range t.SubPorts {
 			p := s.Ports.Get(r, sub.PortID)
-			if p == nil || p.DeviceOwner != "trunk:subport" || p.Profile["parent_name"] != t.PortID || p.Profile["tag"] != sub.SegmentationID {
+			if p == nil || p.DeviceOwner != "trunk:subport" && p.DeviceOwner != "network:router_interface" || p.Profile["parent_name"] != t.PortID || p.Profile["tag"] != sub.SegmentationID {
 				return fmt.Sprintf("trunk %s has subport %+v", t.ID, p)
 			}
 			if tags[sub.SegmentationID] {

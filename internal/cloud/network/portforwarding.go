@@ -343,9 +343,6 @@ func (s *Service) forwardsNoMore(tx *store.Tx, row *model.PortForwarding) {
 // stopForwarding ends what is forwarded to a port that goes, or to addresses that it has no more.
 func (s *Service) stopForwarding(tx *store.Tx, p *model.Port, gone bool) {
 	left := ipv4Of(p)
-	if !gone && left == nil {
-		return // Neutron forgets about them
-	}
 	for _, pf := range slices.Collect(s.PortForwardings.By(tx, s.Index.ForwardingByPort, p.ID)) {
 		stays := slices.ContainsFunc(left, func(a model.FixedIP) bool { return a.IPAddress == pf.InternalIPAddress })
 		if gone || !stays {

@@ -284,13 +284,24 @@ func (s *Service) detachPort(tx *store.Tx, row *model.Router, id, subnet string)
 			return nil, err
 		}
 	}
-	s.ReleasePort(tx, id)
+	if err := s.releaseInterface(tx, p); err != nil {
+		return nil, err
+	}
 	s.bumpRouter(tx, row.ID)
 	first := ""
 	if len(ids) > 0 {
 		first = ids[0]
 	}
 	return interfaceOf(row, p, first, append([]string{}, ids...)), nil
+}
+
+// releaseInterface removes a router's port, unless it is part of a trunk as well.
+func (s *Service) releaseInterface(tx *store.Tx, p *model.Port) error {
+	if err := s.trunkPortMayGo(tx, p); err != nil {
+		return err
+	}
+	s.ReleasePort(tx, p.ID)
+	return nil
 }
 
 func (s *Service) detachSubnet(c *rest.Call, tx *store.Tx, row *model.Router, id string) (any, error) {
@@ -306,15 +317,17 @@ func (s *Service) detachSubnet(c *rest.Call, tx *store.Tx, row *model.Router, id
 			return nil, err
 		}
 		left := slices.DeleteFunc(wishesOf(p.FixedIPs), func(w wish) bool { return w.SubnetID == id })
+		var err error
 		switch {
 		case len(left) == len(p.FixedIPs):
 			continue
 		case len(left) > 0:
-			if _, err := s.moveRouterPort(tx, p, left); err != nil {
-				return nil, err
-			}
+			_, err = s.moveRouterPort(tx, p, left)
 		default:
-			s.ReleasePort(tx, p.ID)
+			err = s.releaseInterface(tx, p)
+		}
+		if err != nil {
+			return nil, err
 		}
 		s.bumpRouter(tx, row.ID)
 		return interfaceOf(row, p, id, []string{id}), nil

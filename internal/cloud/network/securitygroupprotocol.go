@@ -126,6 +126,14 @@ func checkPortValue(v any) (any, error) {
 	return nil, badRequest("SecurityGroupInvalidPortValue", "Invalid value for port %s", rest.Str(v))
 }
 
+// checkAnyID takes everything; what is no id is the id of nothing.
+func checkAnyID(v any) (any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	return rest.Str(v), nil
+}
+
 // checkPrefix reads a prefix or an address. What is no prefix at all, null or the empty text, is none.
 func checkPrefix(v any) (any, error) {
 	if v == nil || v == "" {

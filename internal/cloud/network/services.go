@@ -17,6 +17,7 @@ var serviceChecks = rest.Checks{
 	"dict-or-nodata":    rest.Plain(checkGatewayInfo),
 	"sg-protocol":       rest.Plain(checkProtocol),
 	"port-value":        rest.Plain(checkPortValue),
+	"any-id":            rest.Plain(checkAnyID),
 	"ethertype":         rest.Plain(checkEtherType),
 	"prefix":            rest.Plain(checkPrefix),
 	"name-not-default":  rest.Plain(checkGroupName),

@@ -35,6 +35,7 @@ func (s *Service) serveTrunks() {
 			{Filter: "port_id", Index: s.Index.TrunkByPort},
 			{Filter: "project_id", Index: s.Index.TrunkByProject},
 		},
+		View:   viewTrunk,
 		Create: s.createTrunk,
 		Update: func(*rest.Call, *store.Tx, rest.Values, *model.Trunk, *model.Trunk) error { return nil },
 		Delete: s.deleteTrunk,
@@ -45,6 +46,10 @@ func (s *Service) serveTrunks() {
 	rest.Look(s.engine, res, "get_subports", func(_ *rest.Call, _ store.Reader, t *model.Trunk) any {
 		return map[string]any{"sub_ports": append([]model.SubPort{}, t.SubPorts...)}
 	})
+}
+
+func viewTrunk(_ *rest.Call, _ store.Reader, t *model.Trunk, shown map[string]any) {
+	shown["sub_ports"] = append([]model.SubPort{}, t.SubPorts...)
 }
 
 func (s *Service) createTrunk(c *rest.Call, tx *store.Tx, v rest.Values, t *model.Trunk) error {
@@ -176,6 +181,7 @@ func (s *Service) storeTrunk(tx *store.Tx, old *model.Trunk, subs []model.SubPor
 	s.engine.Touch(&t.Meta)
 	s.Trunks.Put(tx, &t)
 	shown := trunkColumns.Map(&t)
+	viewTrunk(nil, nil, &t, shown)
 	shown["tenant_id"] = t.ProjectID
 	shown["status"] = statusDown
 	return shown
