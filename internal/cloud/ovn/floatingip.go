@@ -158,8 +158,9 @@ func floatingRows(v view, f *model.FloatingIP) (rows []Row) {
 	if r == nil || r.Gateway == nil || policy == "" {
 		return rows
 	}
+	// One whose ports are forwarded is translated at the gateway always.
 	resident := deref(f.PortID)
-	if v.options.CentralFloatingIPs {
+	if resident == "" || v.options.CentralFloatingIPs {
 		resident = "cr-" + routerPortName(r.Gateway.PortID)
 	}
 	return append(rows, limits(v, policy, limit{

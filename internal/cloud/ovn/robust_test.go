@@ -183,6 +183,34 @@ func TestAClaimedPortIsToldAlsoWhenItHappenedUnheard(t *testing.T) {
 	}
 }
 
+func TestAPortThatIsBoundAnewWhereItIsUpAlreadyIsTold(t *testing.T) {
+	c, crowd := startCentral(t), newCrowd(t)
+	c.startNorthd()
+	c.addChassis("node1", "", "")
+	h := &heard{up: map[string]bool{}}
+	b := c.backend(crowd.tables, h)
+	settled(t, b)
+	crowd.settle(t, b, crowd.grow(t, 1))
+	one := id(0xc, 1)
+	c.nbctl("--wait=sb", "sync")
+	c.sbctl("lsp-bind", one, "node1")
+	c.sbctl("set", "Port_Binding", one, "up=true")
+	eventually(t, h.is(one, true))
+	claim := func(claimed bool) {
+		h.mu.Lock()
+		delete(h.up, one)
+		h.mu.Unlock()
+		crowd.settle(t, b, crowd.commit(t, func(tx *store.Tx) {
+			p := *crowd.tables.Ports.Get(tx, one)
+			p.Claimed, p.RevisionNumber = claimed, p.RevisionNumber+1
+			crowd.tables.Ports.Put(tx, &p)
+		}))
+	}
+	claim(true)
+	claim(false)
+	eventually(t, h.is(one, true))
+}
+
 // complaint is what ovn-northd logs of rows that it does not understand.
 var complaint = regexp.MustCompile(`(?m)^.*\|(WARN|ERR)\|.*$`)
 

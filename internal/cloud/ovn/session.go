@@ -46,6 +46,10 @@ type session struct {
 	waiting map[Ref]map[unit]bool
 	// loaded is true once the replica is.
 	loaded bool
+
+	// doubts are ports that were up when the tables said otherwise, or the
+	// other way round, with when to look again. The session's goroutine has them.
+	doubts map[string]time.Time
 }
 
 // northbound is one session. It returns when the connection is lost.
@@ -56,7 +60,7 @@ func (b *Backend) northbound(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	s := &session{Backend: b, ix: newIndex(b.kinds), flight: map[unit]bool{}, waiting: map[Ref]map[unit]bool{}}
+	s := &session{Backend: b, ix: newIndex(b.kinds), flight: map[unit]bool{}, waiting: map[Ref]map[unit]bool{}, doubts: map[string]time.Time{}}
 	conn, err := ovsdb.Dial(ctx, b.options.NB, northbound, s.seen)
 	if err != nil {
 		return err
@@ -125,19 +129,6 @@ func (s *session) arrived(ref Ref, isNew bool) {
 	delete(s.waiting, ref)
 }
 
-// claimed passes on that a port is up, or no longer.
-func (s *session) claimed(row *ovsdb.Row, is *identity) {
-	if row.Table.Name != tableSwitchPort || is.unit.kind != kindPort {
-		return
-	}
-	if up := row.Bool("up"); up != is.up {
-		is.up = up
-		if s.loaded {
-			s.events.portUp(is.unit.id, up)
-		}
-	}
-}
-
 // begin puts everything into the backlog: what the tables demand, and what
 // there is.
 func (s *session) begin() {
@@ -159,19 +150,6 @@ func (s *session) begin() {
 	})
 }
 
-// claims tells of the ports that are up, or down, and were not when the cloud last heard.
-func (s *session) claims(v view) {
-	for row := range s.conn.All() {
-		is, _ := row.Mark.(*identity)
-		if is == nil || row.Table.Name != tableSwitchPort || is.unit.kind != kindPort {
-			continue
-		}
-		if p := v.Ports.Get(v, is.unit.id); p != nil && p.Claimed != is.up {
-			s.events.portUp(p.ID, is.up)
-		}
-	}
-}
-
 // run does what there is to do until the connection is lost.
 func (s *session) run(ctx context.Context) error {
 	for {
@@ -189,6 +167,7 @@ func (s *session) run(ctx context.Context) error {
 		case <-s.work.wake:
 		case <-timer.C:
 			s.retry()
+			s.settleDoubts()
 		}
 		timer.Stop()
 	}
@@ -251,6 +230,7 @@ func (s *session) serve(ctx context.Context, commits []store.Commit) error {
 func (s *session) write(ctx context.Context, units []unit) error {
 	all := make([]wanted, len(units))
 	s.view(func(v view) {
+		s.doubt(v, units)
 		for i, u := range units {
 			k := &s.kinds[s.work.rank(u)]
 			all[i] = wanted{u, k.rows(v, u.id)}
@@ -355,6 +335,9 @@ func (s *session) nextRetry() time.Duration {
 	now := s.options.Now()
 	for _, r := range s.refused {
 		wait = min(wait, max(0, r.at.Sub(now)))
+	}
+	for _, at := range s.doubts {
+		wait = min(wait, max(0, at.Sub(now)))
 	}
 	return wait
 }
