@@ -156,7 +156,7 @@ func (b *Backend) judge(v view, id string) {
 	for m, online := range lb.verdicts(b.health.found) {
 		says := verdict{online, m.OperatingStatus}
 		now[m.ID] = says
-		if says != before[m.ID] && m.OperatingStatus != status(online) {
+		if was, known := before[m.ID]; (!known || says != was) && m.OperatingStatus != status(online) {
 			b.events.memberStatus(m.ID, online)
 		}
 	}

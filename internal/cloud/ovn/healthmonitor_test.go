@@ -4,11 +4,16 @@
 package ovn
 
 import (
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kuryr-go/kuryr/internal/cloud/model"
+	"github.com/kuryr-go/kuryr/internal/cloud/store"
 )
 
 func TestMembersAreAskedForTheirHealthWhereTheyCanBe(t *testing.T) {
@@ -100,4 +105,71 @@ func TestAMemberIsAliveAsItsHealthCheckSays(t *testing.T) {
 			}, append(append(ground(), base...), c.more...)...)
 		})
 	}
+}
+
+// statuses remembers what was told of members last.
+type statuses struct {
+	mu      sync.Mutex
+	members map[string]bool
+}
+
+func (*statuses) PortUp(string, bool) {}
+
+func (s *statuses) MemberStatus(id string, online bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.members[id] = online
+}
+
+func (s *statuses) wait(t *testing.T, want map[string]bool) {
+	t.Helper()
+	eventually(t, func() error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !maps.Equal(s.members, want) {
+			return fmt.Errorf("told: %v, want %v", s.members, want)
+		}
+		return nil
+	})
+}
+
+func TestWhatOVNSaysOfMembersIsTold(t *testing.T) {
+	c := startCentral(t)
+	tables, told := model.New(), &statuses{members: map[string]bool{}}
+	b := c.backend(tables, told)
+	settled(t, b)
+	commit(t, tables, b, func(tx *store.Tx) {
+		for _, row := range append(ground(), web(aMonitor("p"), aPort("port1", "a", "sub-a 10.0.0.11"), aPort("port2", "a", "sub-a 10.0.0.12"), aSource("a", "sub-a", "10.0.0.2"))...) {
+			put(tables, tx, row)
+		}
+	})
+	told.wait(t, map[string]bool{})
+	for i, status := range []string{"online", "offline"} {
+		c.sbctl("create", "Service_Monitor", fmt.Sprintf("ip=10.0.0.1%d", i+1), fmt.Sprintf("logical_port=port%d", i+1), "protocol=tcp", "port=8080", "status="+status)
+	}
+	told.wait(t, map[string]bool{"m1": true, "m2": false})
+
+	// Another pool's members are told of when OVN knows them already.
+	commit(t, tables, b, func(tx *store.Tx) {
+		for _, row := range []any{aListener("l9", "TCP", 90, "p9"), aPool("p9", "TCP"), aMonitor("p9"), aMember("m9", "p9", "10.0.0.12")} {
+			put(tables, tx, row)
+		}
+	})
+	told.wait(t, map[string]bool{"m1": true, "m2": false, "m9": false})
+
+	// One whose port goes is dead, whatever was last said of it.
+	commit(t, tables, b, func(tx *store.Tx) { tables.Ports.Delete(tx, "port1") })
+	told.wait(t, map[string]bool{"m1": false, "m2": false, "m9": false})
+
+	// What is told again is what has changed while nobody listened.
+	c.kill("sb")
+	eventually(t, func() error {
+		if b.Healthy() == nil {
+			return errors.New("the loss was not seen")
+		}
+		return nil
+	})
+	c.startDB("sb")
+	c.sbctl("set", "Service_Monitor", c.sbctl("--bare", "--columns=_uuid", "find", "Service_Monitor", "logical_port=port2"), "status=online")
+	told.wait(t, map[string]bool{"m1": false, "m2": true, "m9": true})
 }
