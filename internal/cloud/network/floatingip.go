@@ -48,8 +48,6 @@ func (s *Service) viewFloatingIP(c *rest.Call, r store.Reader, f *model.Floating
 	if status, changed := c.Memo.(string); changed {
 		shown["status"] = status
 	}
-	// Without a DNS driver Neutron does not keep them.
-	shown["dns_name"], shown["dns_domain"] = "", ""
 	shown["port_details"] = nil
 	if f.PortID != nil {
 		if p := s.Ports.Get(r, *f.PortID); p != nil {
@@ -70,6 +68,7 @@ func (s *Service) viewFloatingIP(c *rest.Call, r store.Reader, f *model.Floating
 
 func (s *Service) createFloatingIP(c *rest.Call, tx *store.Tx, v rest.Values, f *model.FloatingIP) error {
 	f.RouterID, f.PortID, f.FixedIPAddress = nil, nil, nil
+	f.DNSName, f.DNSDomain = "", "" // Neutron keeps them where it has a DNS driver
 	c.Memo = statusDown
 	if err := s.externalNetwork(c, tx, f.FloatingNetworkID); err != nil {
 		return err

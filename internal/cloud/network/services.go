@@ -93,6 +93,9 @@ func (s *Service) portChanges(tx *store.Tx, _ *rest.Call, old, p *model.Port) er
 		}
 	}
 	s.parentUnbound(tx, old, p)
+	if old.Status != p.Status {
+		s.subPortsFollow(tx, p)
+	}
 	return nil
 }
 
