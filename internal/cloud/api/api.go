@@ -157,7 +157,7 @@ func (m *Mux) write(w http.ResponseWriter, r *Request, reply Reply) {
 		w.WriteHeader(status)
 		return
 	}
-	b, err := json.Marshal(reply.Body)
+	b, err := encode(reply.Body)
 	if err != nil {
 		m.o.Logger.ErrorContext(r.Context(), "answer cannot be written as JSON", "service", m.o.Name, "request", r.ID, "error", err)
 		w.WriteHeader(http.StatusInternalServerError)
@@ -166,4 +166,12 @@ func (m *Mux) write(w http.ResponseWriter, r *Request, reply Reply) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(b) // a client that has gone needs no answer
+}
+
+// encode gives a body as JSON, which it may be already.
+func encode(body any) ([]byte, error) {
+	if text, ok := body.(json.RawMessage); ok {
+		return text, nil
+	}
+	return json.Marshal(body)
 }

@@ -70,7 +70,7 @@ func (s *Service) viewNetwork(c *rest.Call, r store.Reader, n *model.Network, sh
 	shown["availability_zones"] = append([]string{}, n.AvailabilityZoneHints...)
 	// Neutron says it of what may be a default, and to who makes a network.
 	if !n.External && c.Method != http.MethodPost {
-		delete(shown, "is_default")
+		shown["is_default"] = rest.Absent
 	}
 }
 

@@ -56,8 +56,7 @@ func (s *Service) servePortForwardings() {
 // viewPortForwarding shows the single ports as null where there is a range, or
 // not at all when it is only looked at.
 func viewPortForwarding(c *rest.Call, _ store.Reader, pf *model.PortForwarding, shown map[string]any) {
-	delete(shown, "internal_port")
-	delete(shown, "external_port")
+	shown["internal_port"], shown["external_port"] = rest.Absent, rest.Absent
 	if c.Method != http.MethodGet {
 		shown["internal_port"], shown["external_port"] = nil, nil
 	}

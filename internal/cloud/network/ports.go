@@ -59,13 +59,13 @@ func (s *Service) portTarget(c *rest.Call, r store.Reader, p *model.Port) rest.T
 }
 
 func (s *Service) viewPort(c *rest.Call, r store.Reader, p *model.Port, shown map[string]any) {
-	delete(shown, "dns_domain")
+	shown["dns_domain"] = rest.Absent
 	shown["dns_assignment"] = s.dnsAssignment(p)
 	shown["resource_request"] = nil
 	// Neutron binds after it has written down what it will answer: the answer
 	// has the revision before, and does not say who bound.
-	if revision, ok := shown["revision_number"].(int64); ok && (c.Memo == boundNow || c.Method == http.MethodPost && p.HostID != "") {
-		shown["revision_number"] = revision - 1
+	if c.Memo == boundNow || c.Method == http.MethodPost && p.HostID != "" {
+		shown["revision_number"] = p.RevisionNumber - 1
 	}
 	if c.Method == http.MethodGet && p.VIFType == vifOVS {
 		shown["binding:vif_details"] = withDriver(p.VIFDetails)

@@ -29,6 +29,12 @@ func (s *Service) subnetPoolResource() *rest.Resource[model.SubnetPool] {
 		},
 		View: func(c *rest.Call, r store.Reader, p *model.SubnetPool, shown map[string]any) {
 			shown["shared"] = s.sharedWith(r, p.ID, accessAsShared, c.Caller.ProjectID)
+			if c.Method == http.MethodPut { // which Neutron words otherwise
+				if p.DefaultQuota == nil {
+					shown["default_quota"] = rest.Absent
+				}
+				return
+			}
 			shown["min_prefixlen"] = strconv.Itoa(p.MinPrefixLen)
 			shown["max_prefixlen"] = strconv.Itoa(p.MaxPrefixLen)
 			shown["default_prefixlen"] = strconv.Itoa(p.DefaultPrefixLen)

@@ -4,6 +4,7 @@
 package rest
 
 import (
+	"encoding/json"
 	"iter"
 	"net/http"
 	"net/url"
@@ -15,39 +16,67 @@ import (
 	"github.com/kuryr-go/kuryr/internal/cloud/store"
 )
 
-// shown gives what the caller sees of a row: the fields, or with none all.
-func (s *server[T]) shown(c *Call, r store.Reader, row *T, fields []string) map[string]any {
+// Absent is the value of what a View takes away.
+var Absent any = &struct{ absent bool }{}
+
+// appendShown adds to JSON text what the caller sees of a row: the fields, or with none all.
+func (s *server[T]) appendShown(dst []byte, c *Call, r store.Reader, row *T, fields []string) []byte {
 	seen := s.sight(c, s.target(c, r, row))
-	all := make(map[string]any, len(seen.columns)+8)
-	for _, name := range seen.columns {
-		all[name] = s.Columns.Value(row, name)
+	view := map[string]any{}
+	if s.View != nil {
+		s.View(c, r, row, view)
 	}
 	if seen.names["tenant_id"] {
-		all["tenant_id"] = s.Meta(row).ProjectID
+		view["tenant_id"] = s.Meta(row).ProjectID
 	}
-	if s.View != nil {
-		s.View(c, r, row, all)
+	dst = append(dst, '{')
+	empty := len(dst)
+	key := func(name string) {
+		if len(dst) > empty {
+			dst = append(dst, ',')
+		}
+		dst = append(api.AppendJSON(dst, name), ':')
 	}
-	for name := range all {
-		if !seen.names[name] || len(fields) > 0 && !slices.Contains(fields, name) {
-			delete(all, name)
+	wanted := func(name string) bool { return len(fields) == 0 || slices.Contains(fields, name) }
+	for _, name := range seen.columns {
+		value, viewed := view[name]
+		switch {
+		case !wanted(name) || value == Absent:
+		case viewed:
+			key(name)
+			dst = api.AppendJSON(dst, value)
+		default:
+			key(name)
+			dst = s.Columns.Append(dst, row, name)
 		}
 	}
-	return all
+	for _, name := range sortedKeys(view) {
+		if value := view[name]; seen.names[name] && !s.Columns.Has(name) && value != Absent && wanted(name) {
+			key(name)
+			dst = api.AppendJSON(dst, value)
+		}
+	}
+	return append(dst, '}')
+}
+
+// named puts JSON text under a key of an object.
+func named(name string, text []byte) json.RawMessage {
+	dst := append(api.AppendJSON([]byte{'{'}, name), ':')
+	return append(append(dst, text...), '}')
 }
 
 func (s *server[T]) show(r *api.Request) (api.Reply, error) {
 	c := s.call(r)
 	fields := r.URL.Query()["fields"]
-	var body map[string]any
+	var text []byte
 	var err error
 	s.engine.Store.View(func(r store.Reader) {
 		var row *T
 		if row, err = s.find(c, r); err == nil {
-			body = s.shown(c, r, row, fields)
+			text = s.appendShown(nil, c, r, row, fields)
 		}
 	})
-	return api.Reply{Body: map[string]any{s.Name: body}}, err
+	return api.Reply{Body: named(s.Name, text)}, err
 }
 
 // query is what a list request asks for.
@@ -156,7 +185,7 @@ func (s *server[T]) list(r *api.Request) (api.Reply, error) {
 			return api.Reply{}, err
 		}
 	}
-	items := []map[string]any{}
+	text := []byte{'['}
 	var ids []string
 	s.engine.Store.View(func(reader store.Reader) {
 		if s.Parent != nil {
@@ -168,19 +197,23 @@ func (s *server[T]) list(r *api.Request) (api.Reply, error) {
 		if rows, err = s.page(c, reader, q); err != nil {
 			return
 		}
-		for _, row := range rows {
-			items = append(items, s.shown(c, reader, row, q.fields))
+		for i, row := range rows {
+			if i > 0 {
+				text = append(text, ',')
+			}
+			text = s.appendShown(text, c, reader, row, q.fields)
 			ids = append(ids, s.Meta(row).ID)
 		}
 	})
 	if err != nil {
 		return api.Reply{}, err
 	}
-	body := map[string]any{s.Plural: items}
+	text = append(text, ']')
 	if links := links(r, q, ids); links != nil {
-		body[s.Plural+"_links"] = links
+		text = append(append(text, ','), api.AppendJSON(nil, s.Plural+"_links")...)
+		text = api.AppendJSON(append(text, ':'), links)
 	}
-	return api.Reply{Body: body}, nil
+	return api.Reply{Body: named(s.Plural, text)}, nil
 }
 
 func (s *server[T]) page(c *Call, r store.Reader, q query) ([]*T, error) {

@@ -80,7 +80,8 @@ type Resource[T any] struct {
 	// StrictMarker makes a page behind what is not there an error; else it is the first.
 	StrictMarker bool
 
-	// View adds to what is shown, and changes it. May be nil.
+	// View says what is shown beside the columns and instead of them; Absent takes
+	// one away. May be nil.
 	View func(c *Call, r store.Reader, row *T, shown map[string]any)
 	// Sees tells whether a caller who does not own a row sees it all the same. May be nil.
 	Sees func(c *Call, r store.Reader, row *T) bool

@@ -118,20 +118,23 @@ func (s *server[T]) admit(c *Call, tx *store.Tx, wanted []creation) error {
 
 // written is the answer to a change: the rows as they are now.
 func (s *server[T]) written(c *Call, rows []*T, bulk bool) any {
-	shown := make([]map[string]any, len(rows))
+	var text []byte
 	s.engine.Store.View(func(r store.Reader) {
 		for i, row := range rows {
 			// Another commit may have been about it already.
 			if now := s.Table.Get(r, s.Meta(row).ID); now != nil {
 				row = now
 			}
-			shown[i] = s.shown(c, r, row, nil)
+			if i > 0 {
+				text = append(text, ',')
+			}
+			text = s.appendShown(text, c, r, row, nil)
 		}
 	})
 	if bulk {
-		return map[string]any{s.Plural: shown}
+		return named(s.Plural, append(append([]byte{'['}, text...), ']'))
 	}
-	return map[string]any{s.Name: shown[0]}
+	return named(s.Name, text)
 }
 
 // isEmpty tells whether a request's body is an object with nothing in it.
