@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -131,7 +132,13 @@ func (w world) change(t *rapid.T, tx *store.Tx) {
 	case 6:
 		f := &model.FloatingIP{Meta: meta(t, w.one(t, aFloating, 2)), FloatingNetworkID: w.one(t, aNetwork, 3), RouterID: w.maybe(t, aRouter, 2),
 			PortID: w.maybe(t, thePort, 6), QoSPolicyID: w.maybe(t, aPolicy, 2), FloatingIPAddress: pick(t, "floating", "203.0.113.1", "203.0.113.2"),
-			OwnPortID: w.one(t, thePort, 6)}
+		}
+		own := &model.Port{
+			Meta: model.Meta{ID: strings.Replace(f.ID, "e", "f", 1)}, NetworkID: f.FloatingNetworkID, DeviceOwner: "network:floatingip", DeviceID: f.ID,
+			MACAddress: pick(t, "mac", "fa:16:3e:00:00:03", "fa:16:3e:00:00:04"),
+		}
+		f.OwnPortID = own.ID
+		alter(x.Ports, tx, own, own.ID, gone)
 		if f.PortID != nil {
 			f.FixedIPAddress = ptr(pick(t, "fixed", "10.1.0.1", "10.1.0.2"))
 		}
@@ -328,15 +335,24 @@ func TestAfterAnyHistoryTheDatabaseIsAsTheTablesDemand(t *testing.T) {
 		}
 		defer func() { spy.Close() }()
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
-			switch rapid.IntRange(0, 9).Draw(t, "what") {
+			switch rapid.IntRange(0, 19).Draw(t, "what") {
 			case 0:
+				// The server ends in the middle of it all, and comes back.
+				c.kill("nb")
+				w.step(t)
+				c.startDB("nb")
+				spy.Close()
+				if spy, err = ovsdb.Dial(context.Background(), c.address("nb"), northbound, func([]ovsdb.Change) {}); err != nil {
+					t.Fatal(err)
+				}
+			case 1, 2:
 				// The process ends in the middle of it all, and another one begins.
 				b.Close()
 				w.step(t)
 				b = startBackend(t, c, w.tables)
-			case 1, 2, 3:
+			case 3, 4, 5, 6, 7:
 				damage(t, spy)
-			case 4:
+			case 8:
 				inStep(t, spy, w.tables, b)
 			default:
 				w.step(t)

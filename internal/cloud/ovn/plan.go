@@ -251,6 +251,8 @@ func (p *plan) leave(row *ovsdb.Row, at ovsdb.Place) {
 func (p *plan) delete(u unit, row *ovsdb.Row) {
 	p.touched[u] = true
 	p.deletes[row] = true
+	// Out of weak sets too: OVS 3.1's ovsdb-server forgets to take a deleted row
+	// out of one that the same transaction adds another row to.
 	for at := range row.Places() {
 		if at.Row.Table.Strong(at.Column) {
 			p.leave(row, at)

@@ -185,6 +185,9 @@ func virtualParents(v view, p *model.Port) (address string, parents []string) {
 		return "", nil
 	}
 	for _, f := range p.FixedIPs {
+		if s := v.Subnets.Get(v, f.SubnetID); s == nil || s.NetworkID != p.NetworkID {
+			continue
+		}
 		for parent := range v.Ports.By(v, v.Index.PortByPair, p.NetworkID+" "+f.IPAddress) {
 			if parent.ID != p.ID && parent.PortSecurityEnabled && !trusted(parent) {
 				parents = append(parents, parent.ID)

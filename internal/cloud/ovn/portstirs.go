@@ -34,7 +34,7 @@ func portsOfPort(v view, c store.Change, dirty func(string)) {
 // those whose own options are made of the subnet's.
 func portsOfSubnet(v view, c store.Change, dirty func(string)) {
 	before, after := changed[model.Subnet](c)
-	comes := before == nil || after == nil || before.EnableDHCP != after.EnableDHCP
+	comes := before == nil || after == nil || before.EnableDHCP != after.EnableDHCP || before.NetworkID != after.NetworkID
 	for p := range v.Ports.By(v, v.Index.PortBySubnet, c.ID) {
 		if comes || len(p.ExtraDHCPOpts) > 0 {
 			dirty(p.ID)
