@@ -251,12 +251,10 @@ func (p *plan) leave(row *ovsdb.Row, at ovsdb.Place) {
 func (p *plan) delete(u unit, row *ovsdb.Row) {
 	p.touched[u] = true
 	p.deletes[row] = true
-	// Out of weak sets too: OVS 3.1's ovsdb-server forgets to take a deleted row
-	// out of one that the same transaction adds another row to.
+	// Out of weak sets too: OVS 3.1's ovsdb-server forgets to do that where the
+	// same transaction adds to the set and makes another row of its table.
 	for at := range row.Places() {
-		if at.Row.Table.Strong(at.Column) {
-			p.leave(row, at)
-		}
+		p.leave(row, at)
 	}
 }
 
