@@ -20,6 +20,9 @@ type creation struct {
 func (s *server[T]) create(r *api.Request) (api.Reply, error) {
 	c := s.call(r)
 	objects, bulk, err := read(r, s.Name, s.Plural, !s.NoBulk)
+	if s.Core && isEmpty(r) {
+		err = BadRequest("Unable to find '%s' in request body", s.Name)
+	}
 	if err != nil {
 		return api.Reply{}, err
 	}
