@@ -15,15 +15,12 @@ import (
 
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/projects"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/services"
-	"go.uber.org/goleak"
 
 	"github.com/kuryr-go/kuryr/internal/cloud"
 	"github.com/kuryr-go/kuryr/internal/cloud/cloudtest"
 	"github.com/kuryr-go/kuryr/internal/cloud/faults"
 	"github.com/kuryr-go/kuryr/internal/fault"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func get(t *testing.T, url string) (int, string) {
 	t.Helper()
