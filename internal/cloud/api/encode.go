@@ -61,7 +61,9 @@ func AppendJSON(dst []byte, value any) []byte {
 	case []string:
 		return appendList(dst, v, appendString)
 	case []map[string]string:
-		return appendList(dst, v, appendMap)
+		return appendList(dst, v, func(dst []byte, m map[string]string) []byte { return appendMap(dst, m, appendString) })
+	case map[string]any:
+		return appendMap(dst, v, AppendJSON)
 	}
 	b, err := json.Marshal(value)
 	if err != nil {
@@ -71,6 +73,9 @@ func AppendJSON(dst []byte, value any) []byte {
 }
 
 func appendList[E any](dst []byte, list []E, one func([]byte, E) []byte) []byte {
+	if list == nil {
+		return append(dst, "null"...)
+	}
 	dst = append(dst, '[')
 	for i, e := range list {
 		if i > 0 {
@@ -81,14 +86,17 @@ func appendList[E any](dst []byte, list []E, one func([]byte, E) []byte) []byte 
 	return append(dst, ']')
 }
 
-func appendMap(dst []byte, m map[string]string) []byte {
+func appendMap[V any](dst []byte, m map[string]V, one func([]byte, V) []byte) []byte {
+	if m == nil {
+		return append(dst, "null"...)
+	}
 	dst = append(dst, '{')
 	for i, key := range slices.Sorted(maps.Keys(m)) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
 		dst = append(appendString(dst, key), ':')
-		dst = appendString(dst, m[key])
+		dst = one(dst, m[key])
 	}
 	return append(dst, '}')
 }

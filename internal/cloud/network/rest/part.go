@@ -89,5 +89,5 @@ func Fields(item map[string]any, fields []string) map[string]any {
 
 // NewCall makes the Call of a handler of its own.
 func (e *Engine) NewCall(r *api.Request) *Call {
-	return &Call{Request: r, Engine: e, Parent: r.PathValue("parent"), sights: map[Target]*sight{}}
+	return &Call{Request: r, Engine: e, Parent: r.PathValue("parent"), sights: map[Target]*sight{}, shown: map[string]any{}}
 }

@@ -43,6 +43,8 @@ type Call struct {
 	Memo any
 	// sights are what the caller sees of rows that are alike to the policy.
 	sights map[Target]*sight
+	// shown is what a View says of a row.
+	shown map[string]any
 }
 
 // Sees tells whether the caller sees what belongs to any project.
@@ -182,10 +184,17 @@ func (s *server[T]) visible(c *Call, r store.Reader, row *T) bool {
 
 // sight is what the caller sees of rows with one Target.
 type sight struct {
-	row bool
-	// names are those of the attributes, columns those of them that the row has.
-	names   map[string]bool
-	columns []string
+	row, tenant bool
+	parts       []part
+}
+
+// part is an attribute of an answer.
+type part struct {
+	name string
+	// key is the name as JSON text, up to the value.
+	key []byte
+	// column is true of what rows have; else only a View gives a value.
+	column bool
 }
 
 func (s *server[T]) sight(c *Call, t Target) *sight {
@@ -193,16 +202,14 @@ func (s *server[T]) sight(c *Call, t Target) *sight {
 		return known
 	}
 	rule := "get_" + s.Name
-	seen := &sight{row: !s.engine.Policy.Known(rule) || c.Allows(rule, t), names: map[string]bool{}}
+	seen := &sight{row: !s.engine.Policy.Known(rule) || c.Allows(rule, t)}
 	for _, attr := range s.Attributes.list {
-		part := rule + ":" + attr.Name
-		if attr.Hidden || s.engine.Policy.Known(part) && !c.Allows(part, t) {
+		name := rule + ":" + attr.Name
+		if attr.Hidden || s.engine.Policy.Known(name) && !c.Allows(name, t) {
 			continue
 		}
-		seen.names[attr.Name] = true
-		if s.Columns.Has(attr.Name) {
-			seen.columns = append(seen.columns, attr.Name)
-		}
+		seen.tenant = seen.tenant || attr.Name == "tenant_id"
+		seen.parts = append(seen.parts, part{attr.Name, append(api.AppendJSON(nil, attr.Name), ':'), s.Columns.Has(attr.Name)})
 	}
 	c.sights[t] = seen
 	return seen
