@@ -30,7 +30,7 @@ func (s *Service) subnetResource() *rest.Resource[model.Subnet] {
 			return t
 		},
 		View: func(_ *rest.Call, _ store.Reader, _ *model.Subnet, shown map[string]any) {
-			delete(shown, "dns_publish_fixed_ip")
+			shown["dns_publish_fixed_ip"] = rest.Absent
 		},
 		Filters: map[string]func(*rest.Call, store.Reader, *model.Subnet, []string) bool{
 			"shared": sharedFilter(s, func(sub *model.Subnet) string { return sub.NetworkID }),
