@@ -23,7 +23,7 @@ func newCloudRequests() *cobra.Command {
 		out           output
 		after         uint64
 		kind          string
-		counts, clear bool
+		counts, reset bool
 	)
 	var admin cloudAdmin
 	c := &cobra.Command{
@@ -37,7 +37,7 @@ status since the start, or since --clear.`,
   kuryr cloud requests --counts
   kuryr cloud requests -o json --after 120 | jq '.calls[].kind'`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if clear {
+			if reset {
 				_, err := admin.call(cmd.Context(), "DELETE", "/requests", nil, nil)
 				return err
 			}
@@ -67,7 +67,7 @@ status since the start, or since --clear.`,
 	c.Flags().StringVar(&kind, "kind", "", "only calls of this `kind`, such as 'POST /v2.0/ports'")
 	c.Flags().Uint64Var(&after, "after", 0, "only calls after the one of this `number`")
 	c.Flags().BoolVar(&counts, "counts", false, "the counters instead of the calls")
-	c.Flags().BoolVar(&clear, "clear", false, "forget the calls and set the counters to zero")
+	c.Flags().BoolVar(&reset, "clear", false, "forget the calls and set the counters to zero")
 	admin.flags(c)
 	manual{Exit: exitCommon}.annotate(c)
 	return c

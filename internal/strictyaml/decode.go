@@ -134,10 +134,10 @@ func SetText(field reflect.Value, text string) error {
 
 // wanted names a type in a message.
 func wanted(t reflect.Type) string {
-	switch {
-	case t == duration:
+	switch t {
+	case duration:
 		return "a duration with its unit, such as 90s or 1h30m"
-	case t == texts:
+	case texts:
 		return "a list of strings"
 	}
 	switch t.Kind() {

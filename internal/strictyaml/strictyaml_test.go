@@ -24,7 +24,7 @@ type fleet struct {
 	Home  struct {
 		Lat float64 `yaml:"lat"`
 	} `yaml:"home"`
-	secret string
+	Secret string `yaml:"-"`
 }
 
 type ship struct {

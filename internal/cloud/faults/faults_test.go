@@ -79,12 +79,18 @@ func (s *service) as(token, method, path, body string) (w *httptest.ResponseReco
 	w = httptest.NewRecorder()
 	w.Code = cut
 	defer func() {
-		if p := recover(); p != nil && p != http.ErrAbortHandler {
+		if p := recover(); !aborted(p) && p != nil {
 			panic(p)
 		}
 	}()
 	s.ServeHTTP(w, r)
 	return w
+}
+
+// aborted tells whether a panic ends a connection.
+func aborted(p any) bool {
+	err, ok := p.(error)
+	return ok && errors.Is(err, http.ErrAbortHandler)
 }
 
 func (s *service) post() int { return s.do("POST", "/v2.0/ports", `{"port": {"name": "web"}}`).Code }
@@ -233,7 +239,7 @@ func TestWhatHangsEndsWithTheClientOrTheFault(t *testing.T) {
 		done := make(chan bool, 2)
 		go func() { done <- s.post() == cut }()
 		go func() {
-			defer func() { done <- recover() == http.ErrAbortHandler }()
+			defer func() { done <- aborted(recover()) }()
 			s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/v2.0/ports/1", nil).WithContext(ctx))
 		}()
 		synctest.Wait()
@@ -246,7 +252,12 @@ func TestWhatHangsEndsWithTheClientOrTheFault(t *testing.T) {
 			t.Fatalf("%d ended when one client left", len(done))
 		}
 		f.Clear()
-		if !<-done || !<-done || s.made != 0 {
+		for range 2 {
+			if !<-done {
+				t.Error("a call that hung was answered")
+			}
+		}
+		if s.made != 0 {
 			t.Error("a call that hung was served")
 		}
 		if got := f.Fired(); got["rule 1"] != 2 || len(got) != 1 {
