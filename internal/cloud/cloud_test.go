@@ -168,8 +168,12 @@ func TestWhatHangsDoesNotHoldUpTheEnd(t *testing.T) {
 		}
 		answered <- err
 	}()
-	for c.Faults().InFlight() == 0 {
-	}
+	eventually(t, func() error {
+		if c.Faults().InFlight() == 0 {
+			return errors.New("no call is under way")
+		}
+		return nil
+	})
 	stop()
 	if err := <-served; err != nil {
 		t.Error(err)
