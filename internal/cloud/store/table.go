@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
 )
 
 // Table holds the rows of one type, by id and by the keys of its indexes.
@@ -120,10 +121,15 @@ func (t *Table[T]) set(row *T) (old *T) {
 	id := t.id(row)
 	old, _ = t.rows.set("", id, row).(*T)
 	for _, ix := range t.indexes {
+		keys := ix.keys(row)
 		if old != nil {
-			ix.remove(old, id)
+			for _, k := range ix.keys(old) {
+				if !slices.Contains(keys, k) {
+					ix.entries.remove(k, id)
+				}
+			}
 		}
-		for _, k := range ix.keys(row) {
+		for _, k := range keys {
 			ix.entries.set(k, id, row)
 		}
 	}
