@@ -56,8 +56,7 @@ seed file and the faults.`,
 				return err
 			}
 			if f.check {
-				_, err := fmt.Fprintln(cmd.OutOrStdout(), "The seed is right.")
-				return err
+				return checkSeed(cmd.Context(), cmd.OutOrStdout(), &f)
 			}
 			f.options.Logger = newLogger(cmd.ErrOrStderr(), f.level.value, f.format.value)
 			return runCloud(cmd.Context(), cmd.OutOrStdout(), &f)
@@ -118,6 +117,17 @@ func (f *cloudFlags) read() error {
 		return fmt.Errorf("the faults are not right:\n%w", err)
 	}
 	return nil
+}
+
+// checkSeed makes a cloud of the seed in memory, where all parts check what is
+// theirs.
+func checkSeed(ctx context.Context, out io.Writer, f *cloudFlags) error {
+	c, err := cloud.New(ctx, cloud.Options{Seed: f.options.Seed, Faults: f.options.Faults})
+	if err != nil {
+		return fmt.Errorf("the seed is not right:\n%w", err)
+	}
+	_, err = fmt.Fprintln(out, "The seed is right.")
+	return errors.Join(err, c.Close())
 }
 
 // runCloud is the cloud, from its parts to its end.

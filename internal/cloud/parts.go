@@ -6,6 +6,7 @@ package cloud
 import (
 	"context"
 	"maps"
+	"strings"
 
 	"github.com/kuryr-go/kuryr/internal/cloud/api"
 	"github.com/kuryr-go/kuryr/internal/cloud/identity"
@@ -102,10 +103,21 @@ func (c *Cloud) ovnOptions() ovn.Options {
 	}
 }
 
+// policy gives the seed's policy of Octavia, or that of Neutron.
+func (c *Cloud) policy(ofOctavia bool) map[string][]string {
+	rules := map[string][]string{}
+	for rule, roles := range c.seed.Policy {
+		if ofOctavia == (strings.HasPrefix(rule, "load-balancer:") || strings.HasPrefix(rule, "os_load-balancer_api:")) {
+			rules[rule] = roles
+		}
+	}
+	return rules
+}
+
 func (c *Cloud) networkOptions() network.Options {
 	n := c.seed.Network
 	o := network.Options{
-		Authenticator: c.parts.identity, Policy: c.seed.Policy,
+		Authenticator: c.parts.identity, Policy: c.policy(false),
 		PhysicalNetworks: n.PhysicalNetworks, VLANRanges: n.VLANRanges, GeneveRange: n.GeneveRange,
 		MTU: n.MTU, MaxHeaderSize: n.MaxHeaderSize, DNSDomain: n.DNSDomain, MaxFixedIPsPerPort: n.MaxFixedIPsPerPort,
 		Quota: n.Quota, Extensions: n.Extensions, ActiveDelay: c.faults.PortActiveDelay,
@@ -120,7 +132,7 @@ func (c *Cloud) networkOptions() network.Options {
 func (c *Cloud) loadBalancerOptions() loadbalancer.Options {
 	l := c.seed.LoadBalancer
 	o := loadbalancer.Options{
-		Authenticator: c.parts.identity, Policy: c.seed.Policy, Ports: c.parts.network, Providers: l.Providers, Provider: l.Provider,
+		Authenticator: c.parts.identity, Policy: c.policy(true), Ports: c.parts.network, Providers: l.Providers, Provider: l.Provider,
 		Quota: l.Quota, Delay: c.faults.LoadBalancerDelay, AmphoraDelay: c.faults.AmphoraDelay,
 		IdentityURL: c.url(0), Logger: c.options.Logger, Now: c.options.Now,
 	}

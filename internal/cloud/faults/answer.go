@@ -35,7 +35,11 @@ func (r *Rule) failure(c *call) *api.Error {
 // what the call's path ends in.
 // neutron_lib.exceptions.OverQuota, octavia.common.exceptions.QuotaException.
 func overQuota(c *call) *api.Error {
-	resource := strings.ReplaceAll(strings.TrimSuffix(path.Base(c.Path), "s"), "-", "_")
+	resource := strings.ReplaceAll(path.Base(c.path), "-", "_")
+	if stem, ok := strings.CutSuffix(resource, "ies"); ok {
+		resource = stem + "y"
+	}
+	resource = strings.TrimSuffix(resource, "s")
 	if c.Service == "network" {
 		return api.Errorf(http.StatusConflict, "OverQuota", "Quota exceeded for resources: ['%s'].", resource)
 	}
@@ -48,5 +52,5 @@ func overQuota(c *call) *api.Error {
 // octaviaNames are Octavia's words for what its paths end in.
 var octaviaNames = map[string]string{
 	"loadbalancer": "Load Balancer", "listener": "Listener", "pool": "Pool", "member": "Member",
-	"healthmonitor": "Health Monitor", "l7policie": "L7Policy", "rule": "L7Rule",
+	"healthmonitor": "Health Monitor", "l7policy": "L7Policy", "rule": "L7Rule",
 }

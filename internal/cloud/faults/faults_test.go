@@ -142,17 +142,21 @@ func TestAnErrorBeforeTheEffectLeavesNothingAndHasTheServicesForm(t *testing.T) 
 }
 
 func TestTheQuotaIsExceededInTheServicesWords(t *testing.T) {
-	for service, want := range map[string]struct {
-		status int
-		text   string
+	for path, want := range map[string]struct {
+		service string
+		status  int
+		text    string
 	}{
-		"network":       {409, "Quota exceeded for resources: ['port']."},
-		"load-balancer": {403, "Quota has been met for resources: port"},
+		"/v2.0/ports":                {"network", 409, "Quota exceeded for resources: ['port']."},
+		"/v2.0/security-group-rules": {"network", 409, "Quota exceeded for resources: ['security_group_rule']."},
+		"/v2.0/rbac-policies":        {"network", 409, "Quota exceeded for resources: ['rbac_policy']."},
+		"/v2/lbaas/loadbalancers":    {"load-balancer", 403, "Quota has been met for resources: Load Balancer"},
+		"/v2/lbaas/l7policies":       {"load-balancer", 403, "Quota has been met for resources: L7Policy"},
 	} {
 		f := newFaults(t, `rules: [{answer: quota}]`)
-		w := newService(f, service).do("POST", "/v2.0/ports", "{}")
+		w := newService(f, want.service).do("POST", path, "{}")
 		if w.Code != want.status || !strings.Contains(w.Body.String(), want.text) {
-			t.Errorf("%s: %d %s", service, w.Code, w.Body)
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
 	}
 }
