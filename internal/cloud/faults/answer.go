@@ -52,5 +52,5 @@ func overQuota(c *call) *api.Error {
 // octaviaNames are Octavia's words for what its paths end in.
 var octaviaNames = map[string]string{
 	"loadbalancer": "Load Balancer", "listener": "Listener", "pool": "Pool", "member": "Member",
-	"healthmonitor": "Health Monitor", "l7policy": "L7Policy", "rule": "L7Rule",
+	"healthmonitor": "Health Monitor", "l7policy": "L7 Policy", "rule": "L7 Rule",
 }

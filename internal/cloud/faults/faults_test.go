@@ -151,7 +151,7 @@ func TestTheQuotaIsExceededInTheServicesWords(t *testing.T) {
 		"/v2.0/security-group-rules": {"network", 409, "Quota exceeded for resources: ['security_group_rule']."},
 		"/v2.0/rbac-policies":        {"network", 409, "Quota exceeded for resources: ['rbac_policy']."},
 		"/v2/lbaas/loadbalancers":    {"load-balancer", 403, "Quota has been met for resources: Load Balancer"},
-		"/v2/lbaas/l7policies":       {"load-balancer", 403, "Quota has been met for resources: L7Policy"},
+		"/v2/lbaas/l7policies":       {"load-balancer", 403, "Quota has been met for resources: L7 Policy"},
 	} {
 		f := newFaults(t, `rules: [{answer: quota}]`)
 		w := newService(f, want.service).do("POST", path, "{}")
