@@ -66,12 +66,8 @@ func (s *Service) asksOn(r store.Reader, subnet string) bool {
 			return true
 		}
 	}
-	row := s.Subnets.Get(r, subnet)
-	if row == nil {
-		return false
-	}
-	for lb := range s.LoadBalancers.By(r, s.Index.LBByNetwork, row.NetworkID) {
-		if lb.VIPSubnetID == subnet && s.asksOnVIPSubnet(r, lb.ID) {
+	for lb := range s.LoadBalancers.By(r, s.Index.LBBySubnet, subnet) {
+		if s.asksOnVIPSubnet(r, lb.ID) {
 			return true
 		}
 	}

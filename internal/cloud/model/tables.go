@@ -111,6 +111,7 @@ type Indexes struct {
 	MemberByAddress       *store.Index[Member]
 	LBByVIPPort           *store.Index[LoadBalancer] // also those of additional VIPs
 	LBByNetwork           *store.Index[LoadBalancer] // the VIP's
+	LBBySubnet            *store.Index[LoadBalancer] // the VIP's
 	LBByProject           *store.Index[LoadBalancer]
 	ListenerByProject     *store.Index[Listener]
 	PoolByProject         *store.Index[LBPool]
@@ -316,10 +317,11 @@ func (t *Tables) loadBalancing(s *store.Store) {
 	ix := &t.Index
 	ix.LBByVIPPort = store.NewIndex((*LoadBalancer).vipPorts)
 	ix.LBByNetwork = by(func(r *LoadBalancer) string { return r.VIPNetworkID })
+	ix.LBBySubnet = by(func(r *LoadBalancer) string { return r.VIPSubnetID })
 	ix.LBByProject = by(func(r *LoadBalancer) string { return r.ProjectID })
 	ix.LBByFlavor = by(func(r *LoadBalancer) string { return optional(r.FlavorID) })
 	ix.LBByZone = by(func(r *LoadBalancer) string { return optional(r.AvailabilityZone) })
-	t.LoadBalancers = store.NewTable(s, "loadbalancers", func(r *LoadBalancer) string { return r.ID }, ix.LBByVIPPort, ix.LBByNetwork, ix.LBByProject, ix.LBByFlavor, ix.LBByZone)
+	t.LoadBalancers = store.NewTable(s, "loadbalancers", func(r *LoadBalancer) string { return r.ID }, ix.LBByVIPPort, ix.LBByNetwork, ix.LBBySubnet, ix.LBByProject, ix.LBByFlavor, ix.LBByZone)
 	ix.ListenerByLB = by(func(r *Listener) string { return r.LoadBalancerID })
 	ix.ListenerByPool = by(func(r *Listener) string { return optional(r.DefaultPoolID) })
 	ix.ListenerByProject = by(func(r *Listener) string { return r.ProjectID })

@@ -82,6 +82,7 @@ func lbKind() kind {
 			"floatingips":    stirByFloatingIP,
 			"ports":          stirByPort,
 			"subnets":        stirBySubnet,
+			"networks":       stirByNetwork,
 		},
 		compared: (*Backend).judge,
 	}

@@ -27,6 +27,7 @@ func TestAfterAnyHistoryTheLoadBalancersAreAsTheTablesDemand(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer spy.Close()
+		w.balanceAll(t)
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
 			switch rapid.IntRange(0, 9).Draw(t, "what") {
 			case 0:
@@ -45,6 +46,38 @@ func TestAfterAnyHistoryTheLoadBalancersAreAsTheTablesDemand(t *testing.T) {
 
 // Kinds of ids of what Octavia has.
 const lbID, listenerID, poolID, memberID, monitorID = '7', '8', '9', 'f', '0'
+
+// balanceAll makes a load balancer with a health check on each of two members.
+func (w world) balanceAll(t *rapid.T) {
+	id := func(kind byte, n int) model.LBMeta {
+		return model.LBMeta{ID: w.id(kind, n), AdminStateUp: true, ProvisioningStatus: "ACTIVE"}
+	}
+	port := func(n int, owner, address string) *model.Port {
+		return &model.Port{Meta: model.Meta{ID: w.id(thePort, n)}, NetworkID: w.id(aNetwork, 1), MACAddress: "fa:16:3e:00:00:01", AdminStateUp: true, DeviceOwner: owner,
+			FixedIPs: []model.FixedIP{{SubnetID: w.id(aSubnet, 1), IPAddress: address}}}
+	}
+	member := func(n int, address string) *model.Member {
+		return &model.Member{LBMeta: id(memberID, n), PoolID: w.id(poolID, 1), Weight: 1, ProtocolPort: 8080, Address: address}
+	}
+	_, err := w.tables.Update(func(tx *store.Tx) error {
+		for _, row := range []any{
+			&model.Network{Meta: model.Meta{ID: w.id(aNetwork, 1)}, NetworkType: "geneve"},
+			&model.Subnet{Meta: model.Meta{ID: w.id(aSubnet, 1)}, NetworkID: w.id(aNetwork, 1), IPVersion: 4, CIDR: "10.1.0.0/24"},
+			port(1, "compute:nova", "10.1.0.1"), port(2, "compute:nova", "10.1.0.2"), port(3, model.OwnerDistributed, "10.1.0.3"),
+			&model.LoadBalancer{LBMeta: id(lbID, 1), Provider: "ovn", VIPAddress: "10.1.0.9", VIPPortID: w.id(thePort, 4), VIPSubnetID: w.id(aSubnet, 1), VIPNetworkID: w.id(aNetwork, 1)},
+			&model.Listener{LBMeta: id(listenerID, 1), LoadBalancerID: w.id(lbID, 1), Protocol: "TCP", ProtocolPort: 80, DefaultPoolID: ptr(w.id(poolID, 1))},
+			&model.LBPool{LBMeta: id(poolID, 1), LoadBalancerID: w.id(lbID, 1), Protocol: "TCP"},
+			member(1, "10.1.0.1"), member(2, "10.1.0.2"), member(3, "192.0.2.9"),
+			&model.HealthMonitor{LBMeta: id(monitorID, 1), PoolID: w.id(poolID, 1), Delay: 1},
+		} {
+			put(w.tables, tx, row)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
 
 // balance is one commit with a few changes, most of them to load balancers.
 func (w world) balance(t *rapid.T) {

@@ -50,6 +50,14 @@ func stirBySubnet(v view, c store.Change, dirty func(string)) {
 	}
 }
 
+// stirByNetwork: which addresses are outside depends on what a network is.
+func stirByNetwork(v view, c store.Change, dirty func(string)) {
+	before, after := changed[model.Network](c)
+	if before == nil || after == nil || (before.PhysicalNetwork == nil) != (after.PhysicalNetwork == nil) {
+		stirNetwork(v, c.ID, dirty)
+	}
+}
+
 // stirByPort: a port may be a router's interface, a member, or where members'
 // health is asked from. Most are none of these, and a change of most columns is nothing.
 func stirByPort(v view, c store.Change, dirty func(string)) {
@@ -87,22 +95,16 @@ func stirNetwork(v view, id string, dirty func(string)) {
 		dirty(lb.ID)
 	}
 	for s := range v.Subnets.By(v, v.Index.SubnetByNetwork, id) {
-		stirMembers(v, s.ID, dirty)
+		stirSubnet(v, s.ID, dirty)
 	}
 }
 
 // stirSubnet stirs what has members on a subnet. Those that name none are on their VIP's.
 func stirSubnet(v view, id string, dirty func(string)) {
-	stirMembers(v, id, dirty)
-	if s := v.Subnets.Get(v, id); s != nil {
-		for lb := range v.LoadBalancers.By(v, v.Index.LBByNetwork, s.NetworkID) {
-			dirty(lb.ID)
-		}
-	}
-}
-
-func stirMembers(v view, subnetID string, dirty func(string)) {
-	for m := range v.Members.By(v, v.Index.MemberBySubnet, subnetID) {
+	for m := range v.Members.By(v, v.Index.MemberBySubnet, id) {
 		stirPool(v, m.PoolID, dirty)
+	}
+	for lb := range v.LoadBalancers.By(v, v.Index.LBBySubnet, id) {
+		dirty(lb.ID)
 	}
 }
