@@ -117,7 +117,7 @@ func (c *Cloud) policy(ofOctavia bool) map[string][]string {
 func (c *Cloud) networkOptions() network.Options {
 	n := c.seed.Network
 	o := network.Options{
-		Authenticator: c.parts.identity, Policy: c.policy(false),
+		Authenticator: c.parts.identity, IdentityURL: c.url(0), Policy: c.policy(false),
 		PhysicalNetworks: n.PhysicalNetworks, VLANRanges: n.VLANRanges, GeneveRange: n.GeneveRange,
 		MTU: n.MTU, MaxHeaderSize: n.MaxHeaderSize, DNSDomain: n.DNSDomain, MaxFixedIPsPerPort: n.MaxFixedIPsPerPort,
 		Quota: n.Quota, Extensions: n.Extensions, ActiveDelay: c.faults.PortActiveDelay,

@@ -82,6 +82,16 @@ func (s *Service) serveDiscovery() {
 				return api.Reply{Body: map[string]any{"extension": e}}, nil
 			}
 		}
-		return api.Reply{}, rest.NotFound("HTTPNotFound", "Extension with alias %s does not exist", r.PathValue("alias"))
+		return api.Reply{}, rest.NoExtension("Extension with alias %s does not exist", r.PathValue("alias"))
 	})
+	absent := func(*api.Request) (api.Reply, error) { return api.Reply{}, rest.NoExtension("Resource not found.") }
+	for _, path := range []string{"POST /v2.0/extensions", "PUT /v2.0/extensions/{alias}", "DELETE /v2.0/extensions/{alias}"} {
+		s.mux.Handle(path, absent)
+	}
+	// There are none, and none can be made.
+	for _, empty := range []string{"flavors", "service_providers"} {
+		s.mux.Handle("GET /v2.0/"+strings.ReplaceAll(empty, "_", "-"), func(*api.Request) (api.Reply, error) {
+			return api.Reply{Body: map[string]any{empty: []any{}}}, nil
+		})
+	}
 }

@@ -36,6 +36,8 @@ type Backend interface {
 // Options are what a Service is made of.
 type Options struct {
 	Authenticator api.Authenticator
+	// IdentityURL is where a caller without a token is sent; may be empty.
+	IdentityURL string
 	// Policy gives further roles to whom a rule of policy.txt holds.
 	Policy map[string][]string
 	// PhysicalNetworks are those that flat networks may be on; VLANRanges are
@@ -85,7 +87,7 @@ func New(t *model.Tables, o Options) (*Service, error) {
 		return nil, err
 	}
 	s.mux = api.NewMux(api.Options{
-		Name: "network", Authenticator: o.Authenticator, Render: rest.Render, Unauthorized: rest.Unauthorized, Logger: o.Logger,
+		Name: "network", Authenticator: o.Authenticator, Render: rest.Render, Unauthorized: rest.Unauthorized(o.IdentityURL), Logger: o.Logger,
 	})
 	s.engine = &rest.Engine{Mux: s.mux, Store: t.Store, Policy: policy, Quota: s.withinQuota, Now: o.Now}
 	if o.Backend != nil {

@@ -5,14 +5,24 @@ package rest
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/kuryr-go/kuryr/internal/cloud/api"
 )
 
-// Render gives an error's body as Neutron has it.
-func Render(_ *api.Request, e *api.Error) any {
-	if e.Status == http.StatusUnauthorized {
+// Render gives an error's body as Neutron has it, in the words of that part of
+// its server which says it.
+func Render(r *api.Request, e *api.Error) any {
+	switch {
+	case e.Status == http.StatusUnauthorized:
 		return map[string]any{"error": map[string]any{"code": e.Status, "title": "Unauthorized", "message": e.Message}}
+	case e.Status == http.StatusNotFound && !strings.HasPrefix(r.URL.Path, "/v2.0"):
+		return map[string]any{"code": e.Status, "title": "Not Found", "description": nil}
+	case e.Type == "":
+		return map[string]any{
+			"code": "404 Not Found", "title": "Not Found",
+			"message": "The resource could not be found.<br /><br />\n" + e.Message + "\n\n",
+		}
 	}
 	message := e.Message
 	if e.Status == http.StatusMethodNotAllowed {
@@ -21,9 +31,21 @@ func Render(_ *api.Request, e *api.Error) any {
 	return map[string]any{"NeutronError": map[string]any{"type": e.Type, "message": message, "detail": e.Detail}}
 }
 
-// Unauthorized is Neutron's answer to a request without a good token.
-func Unauthorized(*api.Request) *api.Error {
-	return api.Errorf(http.StatusUnauthorized, "Unauthorized", "The request you have made requires authentication.")
+// Unauthorized is Neutron's answer to a request without a good token. identity
+// is Keystone's URL, as it is shown; may be empty.
+func Unauthorized(identity string) func(*api.Request) *api.Error {
+	return func(*api.Request) *api.Error {
+		e := api.Errorf(http.StatusUnauthorized, "Unauthorized", "The request you have made requires authentication.")
+		if identity != "" {
+			e.Header = http.Header{"Www-Authenticate": {`Keystone uri="` + identity + `"`}}
+		}
+		return e
+	}
+}
+
+// NoExtension is the 404 of the part of Neutron that serves extensions.
+func NoExtension(format string, args ...any) *api.Error {
+	return api.Errorf(http.StatusNotFound, "", format, args...)
 }
 
 // BadRequest is a 400 that the request's form earns.
