@@ -204,7 +204,8 @@ func (w world) subnet(t *rapid.T) *model.Subnet {
 }
 
 func (w world) port(t *rapid.T) *model.Port {
-	p := &model.Port{Meta: meta(t, w.one(t, thePort, 6)), NetworkID: w.one(t, aNetwork, 3), MACAddress: pick(t, "mac", "fa:16:3e:00:00:01", "fa:16:3e:00:00:02"),
+	network := rapid.IntRange(1, 2).Draw(t, "network")
+	p := &model.Port{Meta: meta(t, w.one(t, thePort, 6)), NetworkID: w.id(aNetwork, network), MACAddress: pick(t, "mac", "fa:16:3e:00:00:01", "fa:16:3e:00:00:02"),
 		AdminStateUp: rapid.Bool().Draw(t, "up"), PortSecurityEnabled: rapid.IntRange(0, 3).Draw(t, "security") > 0, QoSPolicyID: w.maybe(t, aPolicy, 2),
 		DNSName: pick(t, "dns", "", "alpha", "beta"), HostID: pick(t, "host", "", "node1"), VNICType: pick(t, "vnic", "normal", "normal", "normal", "direct"),
 		Claimed: rapid.Bool().Draw(t, "claimed")}
@@ -212,7 +213,7 @@ func (w world) port(t *rapid.T) *model.Port {
 	if p.DeviceOwner != "" {
 		p.DeviceID = w.one(t, aRouter, 2)
 	}
-	for _, n := range rapid.SliceOfNDistinct(rapid.IntRange(1, 4), 0, 3, rapid.ID).Draw(t, "subnets") {
+	for _, n := range rapid.SliceOfNDistinct(rapid.IntRange(2*network-1, 2*network), 0, 2, rapid.ID).Draw(t, "subnets") {
 		address := fmt.Sprintf("10.%d.0.%d", n, rapid.IntRange(1, 2).Draw(t, "address"))
 		if n%2 == 0 {
 			address = fmt.Sprintf("fd0%d::%d", n, rapid.IntRange(1, 2).Draw(t, "address"))
@@ -319,6 +320,56 @@ func harm(t *rapid.T, row *ovsdb.Row) (ops []ovsdb.Op) {
 		}
 	}
 	return nil
+}
+
+// everything is what each unit wants, as text.
+func everything(tables *model.Tables, o *Options, hosts []model.Chassis) map[unit]string {
+	all := map[unit]string{}
+	tables.View(func(r store.Reader) {
+		for _, w := range wantedBy(r, tables, hosts, o, kinds()) {
+			if len(w.rows) > 0 {
+				all[w.unit] = fmt.Sprint(w.rows)
+			}
+		}
+	})
+	return all
+}
+
+func TestACommitStirsWhateverItChanges(t *testing.T) {
+	hosts := recordedHosts()
+	rapid.Check(t, func(t *rapid.T) {
+		w := world{model.New()}
+		o := &Options{DNSServers: []string{"192.0.2.53"}, DNSDomain: "kuryr.test.", NeedToFrag: rapid.Bool().Draw(t, "need to frag")}
+		var last store.Commit
+		w.tables.Subscribe(func(c store.Commit) { last = c })
+		before := everything(w.tables, o, hosts)
+		for range rapid.IntRange(1, 20).Draw(t, "steps") {
+			w.step(t)
+			stirred := map[unit]bool{}
+			w.tables.View(func(r store.Reader) {
+				v := view{Reader: r, Tables: w.tables, options: o, hosts: hosts}
+				for _, k := range kinds() {
+					for _, c := range last.Changes {
+						if stir := k.stirs[c.Table]; stir != nil {
+							stir(v, c, func(id string) { stirred[unit{k.name, id}] = true })
+						}
+					}
+				}
+			})
+			after := everything(w.tables, o, hosts)
+			for u, rows := range after {
+				if rows != before[u] && !stirred[u] {
+					t.Fatalf("%v is not stirred\nwas: %s\nis:  %s", u, before[u], rows)
+				}
+			}
+			for u := range before {
+				if _, left := after[u]; !left && !stirred[u] {
+					t.Fatalf("%v is not stirred, and wants nothing any more", u)
+				}
+			}
+			before = after
+		}
+	})
 }
 
 func TestAfterAnyHistoryTheDatabaseIsAsTheTablesDemand(t *testing.T) {

@@ -59,11 +59,14 @@ func portRows(v view, id string) []Row {
 	}
 	var rows []Row
 	port := Row{Table: tableSwitchPort, Key: p.ID, Columns: portColumns(v, p), In: portPlaces(p)}
-	for version, column := range map[int]string{4: "dhcpv4_options", 6: "dhcpv6_options"} {
-		port.Columns[column] = nil
-		if row, ok := portDHCP(v, p, version); ok {
-			port.Columns[column] = Ref{tableDHCP, row.Key}
-			if row.Key != row.Columns[columnIDs].(ovsdb.Map)[idDHCPSubnet] {
+	for _, family := range []struct {
+		version int
+		column  string
+	}{{4, "dhcpv4_options"}, {6, "dhcpv6_options"}} {
+		port.Columns[family.column] = nil
+		if row, own, ok := portDHCP(v, p, family.version); ok {
+			port.Columns[family.column] = Ref{tableDHCP, row.Key}
+			if own {
 				rows = append(rows, row)
 			}
 		}

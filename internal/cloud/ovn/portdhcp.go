@@ -48,28 +48,27 @@ var quotedOptions = map[string]bool{
 	"domain_name": true, "bootfile_name": true, "bootfile_name_alt": true, "path_prefix": true, "wpad": true, "tftp_server": true,
 }
 
-// portDHCP gives the DHCP options of a port in one of the families: its own
-// row when it sets options, else its subnet's. ok is false when there are none.
-func portDHCP(v view, p *model.Port, version int) (row Row, ok bool) {
+// portDHCP gives the DHCP options of a port in one of the families: a row of
+// its own when it sets options, else its subnet's. ok is false when there are none.
+func portDHCP(v view, p *model.Port, version int) (row Row, own, ok bool) {
 	set, disabled := extraOptions(p, version)
 	if disabled {
-		return Row{}, false
+		return Row{}, false, false
 	}
 	s, options := dhcpSubnet(v, p, version)
 	if s == nil {
-		return Row{}, false
+		return Row{}, false, false
 	}
 	if len(set) == 0 {
-		return dhcpRow(s, "", options), true
+		return dhcpRow(s, "", options), false, true
 	}
-	options = maps.Clone(options)
 	maps.Copy(options, set)
-	return dhcpRow(s, p.ID, options), true
+	return dhcpRow(s, p.ID, options), true, true
 }
 
 func hasDHCP(v view, p *model.Port) bool {
-	_, four := portDHCP(v, p, 4)
-	_, six := portDHCP(v, p, 6)
+	_, _, four := portDHCP(v, p, 4)
+	_, _, six := portDHCP(v, p, 6)
 	return four || six
 }
 

@@ -34,7 +34,8 @@ func portsOfPort(v view, c store.Change, dirty func(string)) {
 // those whose own options are made of the subnet's.
 func portsOfSubnet(v view, c store.Change, dirty func(string)) {
 	before, after := changed[model.Subnet](c)
-	comes := before == nil || after == nil || before.EnableDHCP != after.EnableDHCP || before.NetworkID != after.NetworkID
+	comes := before == nil || after == nil || before.EnableDHCP != after.EnableDHCP || before.NetworkID != after.NetworkID ||
+		deref(before.IPv6AddressMode) != deref(after.IPv6AddressMode)
 	for p := range v.Ports.By(v, v.Index.PortBySubnet, c.ID) {
 		if comes || len(p.ExtraDHCPOpts) > 0 {
 			dirty(p.ID)
@@ -46,15 +47,14 @@ func portsOfSubnet(v view, c store.Change, dirty func(string)) {
 // DHCP options tell its MTU.
 func portsOfNetwork(v view, c store.Change, dirty func(string)) {
 	before, after := changed[model.Network](c)
-	if before == nil || after == nil {
-		return
-	}
-	limits, mtu := deref(before.QoSPolicyID) != deref(after.QoSPolicyID), before.MTU != after.MTU
-	if !limits && !mtu {
+	comes := before == nil || after == nil
+	limits := !comes && deref(before.QoSPolicyID) != deref(after.QoSPolicyID)
+	mtu := !comes && before.MTU != after.MTU
+	if !comes && !limits && !mtu {
 		return
 	}
 	for p := range v.Ports.By(v, v.Index.PortByNetwork, c.ID) {
-		if limits && p.QoSPolicyID == nil || mtu && len(p.ExtraDHCPOpts) > 0 {
+		if comes || limits && p.QoSPolicyID == nil || mtu && len(p.ExtraDHCPOpts) > 0 {
 			dirty(p.ID)
 		}
 	}

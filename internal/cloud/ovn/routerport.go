@@ -63,10 +63,19 @@ func routerPortsOfPort(v view, c store.Change, dirty func(string)) {
 			return
 		}
 		dirty(p.ID)
-		if r := v.Routers.Get(v, p.DeviceID); v.options.NeedToFrag && r != nil && r.Gateway != nil {
-			dirty(r.Gateway.PortID)
+		if v.options.NeedToFrag {
+			gatewaysOf(v, p.DeviceID, dirty)
 		}
 	})
+}
+
+// gatewaysOf are the gateway ports of a router; it has one at most.
+func gatewaysOf(v view, routerID string, dirty func(string)) {
+	for p := range v.Ports.By(v, v.Index.PortByDevice, routerID) {
+		if p.DeviceOwner == ownerGateway {
+			dirty(p.ID)
+		}
+	}
 }
 
 func routerPortsOfRouter(v view, c store.Change, dirty func(string)) {
@@ -77,11 +86,7 @@ func routerPortsOfRouter(v view, c store.Change, dirty func(string)) {
 		}
 		return
 	}
-	for _, r := range []*model.Router{before, after} {
-		if r.Gateway != nil {
-			dirty(r.Gateway.PortID)
-		}
-	}
+	gatewaysOf(v, c.ID, dirty)
 }
 
 func routerPortsOfSubnet(v view, c store.Change, dirty func(string)) {
@@ -94,13 +99,14 @@ func routerPortsOfSubnet(v view, c store.Change, dirty func(string)) {
 // gateways of its routers.
 func routerPortsOfNetwork(v view, c store.Change, dirty func(string)) {
 	before, after := changed[model.Network](c)
-	if before != nil && after != nil && before.MTU == after.MTU && before.External == after.External {
+	if before != nil && after != nil && before.MTU == after.MTU && before.External == after.External &&
+		before.NetworkType == after.NetworkType && deref(before.PhysicalNetwork) == deref(after.PhysicalNetwork) {
 		return
 	}
 	for p := range v.Ports.By(v, v.Index.RoutedByNetwork, c.ID) {
 		dirty(p.ID)
-		if r := v.Routers.Get(v, p.DeviceID); v.options.NeedToFrag && r != nil && r.Gateway != nil {
-			dirty(r.Gateway.PortID)
+		if v.options.NeedToFrag {
+			gatewaysOf(v, p.DeviceID, dirty)
 		}
 	}
 }

@@ -96,10 +96,10 @@ func dropRows() []Row {
 		Table: tablePortGroup, Key: dropGroup,
 		Columns: ovsdb.Columns{"name": dropGroup, columnIDs: ovsdb.Map{}},
 	}}
-	for direction, side := range map[string]string{"from-lport": "inport", "to-lport": "outport"} {
+	for _, way := range []struct{ direction, side string }{{"from-lport", "inport"}, {"to-lport", "outport"}} {
 		rows = append(rows, Row{
-			Table: tableACL, Key: dropKey(direction),
-			Columns: aclColumns(direction, side+" == @"+dropGroup+" && ip", "drop", aclDrop, ovsdb.Map{}),
+			Table: tableACL, Key: dropKey(way.direction),
+			Columns: aclColumns(way.direction, way.side+" == @"+dropGroup+" && ip", "drop", aclDrop, ovsdb.Map{}),
 			In:      []Place{{tablePortGroup, dropGroup, "acls"}},
 		})
 	}
