@@ -30,6 +30,7 @@ func (s *Service) serveAddressGroups() {
 		},
 		Create: func(_ *rest.Call, _ *store.Tx, v rest.Values, g *model.AddressGroup) (err error) {
 			g.Addresses, err = prefixes(v.Strings("addresses"))
+			g.RevisionNumber = int64(len(g.Addresses))
 			return err
 		},
 		Delete: func(_ *rest.Call, tx *store.Tx, g *model.AddressGroup) error {
@@ -106,8 +107,9 @@ func (s *Service) setAddresses(c *rest.Call, tx *store.Tx, old *model.AddressGro
 	g := *old
 	g.Addresses = addresses
 	slices.Sort(g.Addresses)
-	if !slices.Equal(g.Addresses, old.Addresses) {
+	if n := len(addresses) - len(old.Addresses); n != 0 {
 		s.engine.Touch(&g.Meta)
+		g.RevisionNumber += int64(max(n, -n) - 1) // each address counts
 		s.AddressGroups.Put(tx, &g)
 	}
 	shown := addressGroupColumns.Map(&g)

@@ -25,7 +25,7 @@ func (s *Service) serveFloatingIPs() {
 		Name: "floatingip", Plural: "floatingips", Kind: "FloatingIP",
 		Attributes: s.attributes["floatingips"], Table: s.FloatingIPs,
 		Meta:   func(f *model.FloatingIP) *model.Meta { return &f.Meta },
-		Tagged: true, Quota: "floatingip", NoBulk: true,
+		Tagged: true, Quota: "floatingip", NoBulk: true, EmptyCounts: true,
 		NotFound: func(_ *rest.Call, id string) error { return floatingIPNotFound(id) },
 		Indexes: []rest.By[model.FloatingIP]{
 			{Filter: "port_id", Index: s.Index.FloatingIPByPort},
@@ -43,10 +43,27 @@ func (s *Service) serveFloatingIPs() {
 	s.serveFloatingIPPools()
 }
 
+// unsettled is what the answer to a change shows, as OVN has not got it yet: the
+// status before, and a revision without the steps of the new status.
+type unsettled struct {
+	status string
+	steps  int64
+}
+
+// awaits has OVN get a changed floating IP, whose router was the one given.
+func awaits(c *rest.Call, f *model.FloatingIP, status string, router *string) {
+	before := unsettled{status: status}
+	if router != nil || f.RouterID != nil {
+		before.steps = 1
+		f.RevisionNumber++
+	}
+	c.Memo = before
+}
+
 func (s *Service) viewFloatingIP(c *rest.Call, r store.Reader, f *model.FloatingIP, shown map[string]any) {
 	// The answer to a change is written before OVN has it.
-	if status, changed := c.Memo.(string); changed {
-		shown["status"] = status
+	if before, changed := c.Memo.(unsettled); changed {
+		shown["status"], shown["revision_number"] = before.status, f.RevisionNumber-before.steps
 	}
 	shown["port_details"] = nil
 	if f.PortID != nil {
@@ -69,7 +86,6 @@ func (s *Service) viewFloatingIP(c *rest.Call, r store.Reader, f *model.Floating
 func (s *Service) createFloatingIP(c *rest.Call, tx *store.Tx, v rest.Values, f *model.FloatingIP) error {
 	f.RouterID, f.PortID, f.FixedIPAddress = nil, nil, nil
 	f.DNSName, f.DNSDomain = "", "" // Neutron keeps them where it has a DNS driver
-	c.Memo = statusDown
 	if err := s.externalNetwork(c, tx, f.FloatingNetworkID); err != nil {
 		return err
 	}
@@ -87,6 +103,7 @@ func (s *Service) createFloatingIP(c *rest.Call, tx *store.Tx, v rest.Values, f 
 		return err
 	}
 	a.store(f)
+	awaits(c, f, statusDown, nil)
 	return s.checkFloatingQoS(c, tx, f)
 }
 
@@ -134,12 +151,12 @@ func (s *Service) floatingPort(tx *store.Tx, v rest.Values, f *model.FloatingIP)
 func (s *Service) withStatus(tx *store.Tx, made *model.Port, status string) *model.Port {
 	p := *made
 	p.Status = status
+	p.RevisionNumber++
 	s.Ports.Put(tx, &p)
 	return &p
 }
 
 func (s *Service) updateFloatingIP(c *rest.Call, tx *store.Tx, v rest.Values, old, f *model.FloatingIP) error {
-	c.Memo = old.Status
 	f.RouterID, f.PortID, f.FixedIPAddress = old.RouterID, old.PortID, old.FixedIPAddress
 	a, err := s.associationOf(c, tx, v, old)
 	if err != nil {
@@ -149,6 +166,7 @@ func (s *Service) updateFloatingIP(c *rest.Call, tx *store.Tx, v rest.Values, ol
 		return floatingIPForwards(f.ID)
 	}
 	a.store(f)
+	awaits(c, f, old.Status, old.RouterID)
 	if !v.Has("qos_policy_id") {
 		f.QoSPolicyID = nil // so does Neutron
 	}
@@ -318,20 +336,7 @@ func (s *Service) disassociate(tx *store.Tx, port string) {
 		f := *old
 		association{}.store(&f)
 		s.engine.Touch(&f.Meta)
+		f.RevisionNumber++ // for the status
 		s.FloatingIPs.Put(tx, &f)
 	}
-}
-
-// networkGone removes the floating IPs of a network that goes which lead nowhere.
-func (s *Service) networkGone(tx *store.Tx, n *model.Network) error {
-	for _, f := range slices.Collect(s.FloatingIPs.By(tx, s.Index.FloatingIPByNetwork, n.ID)) {
-		if f.PortID != nil {
-			continue
-		}
-		if err := s.deleteFloatingIP(nil, tx, f); err != nil {
-			return err
-		}
-		s.FloatingIPs.Delete(tx, f.ID)
-	}
-	return nil
 }

@@ -53,12 +53,12 @@ func TestAnyValueInAnyPlaceIsAnswered(t *testing.T) {
 			}
 		}
 		if of == nil {
-			rt.Skip()
+			rt.Skip("no recorded request of this kind")
 		}
 		body := known.Replace(rapid.SampledFrom(of).Draw(rt, "seed").body)
 		places := regexp.MustCompile(`(": |\[|, )("[^"]*"|[-0-9.]+|true|false|null|\[\]|\{\})`).FindAllStringSubmatchIndex(body, -1)
 		if places == nil {
-			rt.Skip()
+			rt.Skip("nothing in the request to change")
 		}
 		at := rapid.SampledFrom(places).Draw(rt, "place")
 		body = body[:at[4]] + value.Draw(rt, "value") + body[at[5]:]

@@ -217,6 +217,7 @@ func (s *Service) forwardBy(c *rest.Call, tx *store.Tx, f *model.FloatingIP, row
 	next := *f
 	next.RouterID, next.Status = &router, statusActive
 	s.engine.Touch(&next.Meta)
+	next.RevisionNumber++ // for the status
 	s.FloatingIPs.Put(tx, &next)
 	return nil
 }
@@ -302,6 +303,8 @@ func (s *Service) updatePortForwarding(c *rest.Call, tx *store.Tx, v rest.Values
 		if err := s.forwardBy(c, tx, s.FloatingIPs.Get(tx, c.Parent), row); err != nil {
 			return err
 		}
+	} else {
+		bump(s, tx, s.FloatingIPs, c.Parent, func(f *model.FloatingIP) *model.Meta { return &f.Meta })
 	}
 	p := s.Ports.Get(tx, row.InternalPortID)
 	if p == nil || !slices.ContainsFunc(p.FixedIPs, func(a model.FixedIP) bool { return a.IPAddress == row.InternalIPAddress }) {
@@ -334,6 +337,7 @@ func (s *Service) forwardsNoMore(tx *store.Tx, row *model.PortForwarding) {
 	f := *old
 	if s.PortForwardings.Count(tx, s.Index.ForwardingByFloating, row.FloatingIPID) == 1 {
 		association{}.store(&f)
+		f.RevisionNumber++ // for the status
 	}
 	s.engine.Touch(&f.Meta)
 	s.FloatingIPs.Put(tx, &f)

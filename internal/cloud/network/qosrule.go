@@ -254,7 +254,7 @@ func (q *qosRules) store(tx *store.Tx, old *model.QoSPolicy, rules []model.QoSRu
 			return err
 		}
 	}
-	if slices.Equal(policy.Rules, old.Rules) {
+	if changed != nil && len(v) == 0 {
 		return nil
 	}
 	q.engine.Touch(&policy.Meta)

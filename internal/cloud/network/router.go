@@ -77,6 +77,7 @@ func (s *Service) createRouter(c *rest.Call, tx *store.Tx, v rest.Values, row *m
 	if err != nil || info == nil {
 		return err
 	}
+	row.RevisionNumber++
 	return s.setGateway(c, tx, info, row)
 }
 
@@ -99,13 +100,26 @@ func (s *Service) checkZones(hints []string) error {
 
 func (s *Service) updateRouter(c *rest.Call, tx *store.Tx, v rest.Values, old, row *model.Router) error {
 	row.Gateway = old.Gateway
+	// Neutron writes routes and gateway apart from the rest, and routes only
+	// where they are others. The engine counts one for all.
+	plain := len(v)
 	if v.Has("routes") {
+		plain--
 		if err := s.setRoutes(tx, row, row.Routes); err != nil {
 			return err
 		}
+		if !slices.Equal(old.Routes, row.Routes) {
+			row.RevisionNumber++
+		}
+	}
+	if plain == 0 && len(v) > 0 {
+		row.RevisionNumber--
 	}
 	if !v.Has("external_gateway_info") {
 		return nil
+	}
+	if plain > 1 {
+		row.RevisionNumber++
 	}
 	info, err := gatewayInfo(v)
 	if err != nil {

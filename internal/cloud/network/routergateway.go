@@ -184,6 +184,7 @@ func (s *Service) replaceGateway(tx *store.Tx, info *gateway, network *model.Net
 		}
 		s.ReleasePort(tx, row.Gateway.PortID)
 		row.Gateway = nil
+		row.RevisionNumber += 2
 	}
 	if network == nil {
 		return nil
@@ -204,6 +205,7 @@ func (s *Service) replaceGateway(tx *store.Tx, info *gateway, network *model.Net
 		s.withStatus(tx, made, statusActive)
 	}
 	row.Gateway = &model.Gateway{NetworkID: network.ID, FixedIPs: made.FixedIPs, PortID: made.ID}
+	row.RevisionNumber++
 	return nil
 }
 

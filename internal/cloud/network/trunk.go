@@ -63,7 +63,7 @@ func (s *Service) createTrunk(c *rest.Call, tx *store.Tx, v rest.Values, t *mode
 		return err
 	}
 	t.SubPorts = append(t.SubPorts, subs...)
-	t.Status = statusActive // OVN needs no time for it
+	t.Status, t.RevisionNumber = statusActive, 1 // OVN needs no time for it
 	for _, sub := range subs {
 		s.setSubPort(tx, t, sub)
 	}
@@ -175,15 +175,15 @@ var trunkColumns = api.ColumnsOf[model.Trunk](rest.TimeLayout)
 func (s *Service) storeTrunk(tx *store.Tx, old *model.Trunk, subs []model.SubPort, changed bool) any {
 	t := *old
 	t.SubPorts, t.Status = subs, statusDown
-	if changed {
-		t.Status = statusActive
-	}
 	s.engine.Touch(&t.Meta)
-	s.Trunks.Put(tx, &t)
 	shown := trunkColumns.Map(&t)
 	viewTrunk(nil, nil, &t, shown)
 	shown["tenant_id"] = t.ProjectID
-	shown["status"] = statusDown
+	if changed {
+		t.Status = statusActive
+		t.RevisionNumber++
+	}
+	s.Trunks.Put(tx, &t)
 	return shown
 }
 

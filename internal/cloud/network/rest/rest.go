@@ -79,6 +79,8 @@ type Resource[T any] struct {
 	// NoPost, NoPut and NoDelete are methods that it does not have; with NoBulk
 	// a create request makes one.
 	NoPost, NoPut, NoDelete, NoBulk bool
+	// EmptyCounts tells that a PUT without values counts the revision up too.
+	EmptyCounts bool
 	// StrictMarker makes a page behind what is not there an error; else it is the first.
 	StrictMarker bool
 

@@ -204,7 +204,7 @@ func (s *server[T]) update(r *api.Request) (api.Reply, error) {
 				return err
 			}
 		}
-		if len(v) > 0 || !reflect.DeepEqual(old, row) {
+		if len(v) > 0 || s.EmptyCounts || !reflect.DeepEqual(old, row) {
 			s.engine.Touch(s.Meta(row))
 			s.Table.Put(tx, row)
 		}
