@@ -18,10 +18,24 @@
 // transaction, of bounded size. What the server refuses is found by halves,
 // told, and tried again later; it holds up nothing else.
 //
+// Ports that a chassis claims or loses are told of as it happens, and at the
+// start of a connection and after a new binding also those of which the tables
+// say something else than OVN.
+//
+// # Where it differs from Neutron Zed's driver
+//
+// Address groups are sets of addresses, as later drivers have them; Zed's lets
+// every address through. Gateways are ranked by hashes of names and not by
+// history. A DHCP server's MAC is made of its subnet's id and not at random; a
+// port to a physical network is named after its network, whose one segment has
+// no id. A bound port is never virtual. Limits that a policy guarantees, and a
+// subport's device_owner, are written also where Zed's driver forgets them.
+// testdata/neutron and its test hold the two against each other.
+//
 // # How a kind of unit plugs in
 //
 // A unit is what is compared as one: a network, a port, a rule, a load
-// balancer. Its kind (see kind; the list is in kinds) says five things:
+// balancer. Its kind (see kind; the list is in kinds.go) says five things:
 //
 //   - every: the ids of the units that the tables demand, for the comparison
 //     of everything.
