@@ -6,6 +6,7 @@ package network_test
 import (
 	"context"
 	"net/http"
+	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -178,6 +179,17 @@ func TestAKindOfPortThatOVNDoesNotBind(t *testing.T) {
 	}
 	able := s.port("admin", `,"binding:host_id":"node1","binding:vnic_type":"direct","binding:profile":{"capabilities":["switchdev"]}`)
 	s.want(able, "binding:vif_type", "ovs")
+}
+
+// TestBindingsAreAsNeutronsAre replays what Neutron answered with hypervisors node1 and node2.
+func TestBindingsAreAsNeutronsAre(t *testing.T) {
+	h := &hosts{}
+	h.set(host("node1"), host("node2"))
+	text, err := os.ReadFile("testdata/hosts/bindings.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	play(newSite(t, withHosts(h)), string(text))
 }
 
 func TestHypervisorsAreAgents(t *testing.T) {
