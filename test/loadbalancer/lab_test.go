@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -246,15 +247,20 @@ func host(a net.Addr) string {
 // conversation is a connection over which a server may be asked again and again.
 type conversation struct{ net.Conn }
 
+// udpPort is the last source port of a question over UDP. A port that is used
+// again goes on with the conversation that it had before, as far as OVN can tell.
+var udpPort atomic.Int32
+
+func init() { udpPort.Store(20_000) }
+
 // dial connects from inside a namespace, from an address when one is given.
 func dial(from openstack.Netns, network, to, source string, within time.Duration) (conversation, error) {
 	d := net.Dialer{Timeout: within}
-	if ip := net.ParseIP(source); ip != nil {
-		if network == "udp" {
-			d.LocalAddr = &net.UDPAddr{IP: ip}
-		} else {
-			d.LocalAddr = &net.TCPAddr{IP: ip}
-		}
+	switch ip := net.ParseIP(source); {
+	case network == "udp":
+		d.LocalAddr = &net.UDPAddr{IP: ip, Port: int(udpPort.Add(1))}
+	case ip != nil:
+		d.LocalAddr = &net.TCPAddr{IP: ip}
 	}
 	var c net.Conn
 	err := from.Do(func() (err error) { c, err = d.Dial(network, to); return err })
