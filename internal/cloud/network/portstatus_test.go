@@ -14,6 +14,7 @@ import (
 
 	"github.com/kuryr-go/kuryr/internal/cloud/model"
 	"github.com/kuryr-go/kuryr/internal/cloud/network"
+	"github.com/kuryr-go/kuryr/internal/cloud/store"
 )
 
 // hosts are the hypervisors of a site, which come and go.
@@ -220,4 +221,9 @@ func TestHypervisorsAreAgents(t *testing.T) {
 	if none := s.ask("member", http.MethodGet, "/agents", "")["agents"].([]any); len(none) != 0 {
 		t.Errorf("a member sees %v", none)
 	}
+}
+
+// active holds when a port is.
+func (s *site) active(id string) func(store.Reader) bool {
+	return func(r store.Reader) bool { return s.Ports.Get(r, id).Status == "ACTIVE" }
 }
