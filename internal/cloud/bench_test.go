@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -179,6 +180,41 @@ func BenchmarkWith100000Ports(b *testing.B) {
 			runtime.Gosched()
 		}
 		b.ReportMetric(perPort, "B/port")
+	})
+}
+
+// BenchmarkStartWith100000Ports is a start with a file that holds them.
+func BenchmarkStartWith100000Ports(b *testing.B) {
+	o := cloud.Options{Store: filepath.Join(b.TempDir(), "db")}
+	b.Run("fill", func(b *testing.B) {
+		n := newNeutron(b, o)
+		for b.Loop() {
+			for made := 0; made < crowd; made += 500 {
+				n.raw("POST", "/v2.0/ports", n.ports(made, 500))
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/crowd, "ns/port")
+	})
+	file, err := os.Stat(o.Store)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("start", func(b *testing.B) {
+		for b.Loop() {
+			c, err := cloud.New(b.Context(), o)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.StopTimer()
+			if got := c.Tables().Sizes()["ports"]; got != crowd {
+				b.Fatalf("%d ports", got)
+			}
+			if err := c.Close(); err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+		}
+		b.ReportMetric(float64(file.Size())/crowd, "B/port")
 	})
 }
 
