@@ -4,6 +4,7 @@
 package loadbalancer
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,7 +33,7 @@ func (d *amphoraDriver) listener(*model.Listener, wsme.Object) error { return ni
 
 func (d *amphoraDriver) pool(p *model.LBPool, _ wsme.Object) error {
 	if !slices.Contains(amphoraAlgorithms, p.LBAlgorithm) {
-		return unsupported(providerAmphora, fmt.Sprintf("Amphora provider does not support %s algorithm.", p.LBAlgorithm))
+		return unsupported(providerAmphora, fmt.Sprintf("Amphora provider does not support %s algorithm.", cmp.Or(p.LBAlgorithm, "None")))
 	}
 	return nil
 }

@@ -32,11 +32,7 @@ func (s *Service) updateMembers(r *api.Request) (api.Reply, error) {
 		return api.Reply{}, err
 	}
 	if !root.Has("members") || root.Null("members") {
-		what := "UnsetType"
-		if root.Null("members") {
-			what = "NoneType"
-		}
-		return api.Reply{}, serverError("'%s' object is not iterable", what)
+		return api.Reply{}, serverError("'%s' object is not iterable", absence(root, "members"))
 	}
 	additive := truth(r.URL.Query().Get("additive_only"))
 	return s.change(func(tx *store.Tx) (api.Reply, error) {

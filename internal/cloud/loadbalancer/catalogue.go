@@ -117,7 +117,7 @@ func (a article[T]) enter(s *Service, r *api.Request) (*query, error) {
 }
 
 func (a article[T]) create(s *Service, r *api.Request) (api.Reply, error) {
-	body, err := read(r, a.argument, a.one, a.post)
+	body, err := read(r, a.argument, a.one, a.post, "name")
 	if err != nil {
 		return api.Reply{}, err
 	}
@@ -135,7 +135,7 @@ func (a article[T]) create(s *Service, r *api.Request) (api.Reply, error) {
 }
 
 func (a article[T]) update(s *Service, r *api.Request) (api.Reply, error) {
-	body, err := read(r, a.argument, a.one, a.put)
+	body, err := read(r, a.argument, a.one, a.put, "name")
 	if err != nil {
 		return api.Reply{}, err
 	}

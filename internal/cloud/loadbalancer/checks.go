@@ -150,7 +150,7 @@ func (s *Service) checkListener(r store.Reader, lb *lbRow, l *listenerRow) error
 	}
 	for other := range s.Listeners.By(r, s.Index.ListenerByLB, lb.ID) {
 		if other.ProtocolPort == l.ProtocolPort && layer4(other.Protocol) == layer4(l.Protocol) {
-			return conflict("Another Listener on this Load Balancer is already using protocol %s and protocol_port %d", other.Protocol, other.ProtocolPort)
+			return portTaken(other.Protocol, other.ProtocolPort)
 		}
 	}
 	if err := checkCIDRs(lb.VIPAddress, l.AllowedCIDRs); err != nil {
@@ -168,6 +168,10 @@ func (s *Service) checkListener(r store.Reader, lb *lbRow, l *listenerRow) error
 		return invalidOption(cmp.Or(l.Protocol, "None"), "protocol")
 	}
 	return nil
+}
+
+func portTaken(protocol string, port int) error {
+	return conflict("Another Listener on this Load Balancer is already using protocol %s and protocol_port %d", protocol, port)
 }
 
 func checkCertificates(l *listenerRow, offload, certificates bool) error {

@@ -5,6 +5,7 @@ package loadbalancer
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/kuryr-go/kuryr/internal/cloud/api"
 )
@@ -13,12 +14,16 @@ import (
 const routed = "routed"
 
 // render gives the body of an error: WSME's, or that of Pecan, which is in front of it.
-func render(_ *api.Request, e *api.Error) any {
+func render(r *api.Request, e *api.Error) any {
 	switch {
 	case e.Status == http.StatusUnauthorized:
 		return map[string]any{"error": map[string]any{"code": e.Status, "title": "Unauthorized", "message": e.Message}}
 	case e.Type == "HTTPNotFound" || e.Type == "HTTPMethodNotAllowed":
-		return map[string]any{"code": e.Status, "title": http.StatusText(e.Status), "description": ""}
+		var description any
+		if strings.HasPrefix(r.URL.Path, "/v2") {
+			description = ""
+		}
+		return map[string]any{"code": e.Status, "title": http.StatusText(e.Status), "description": description}
 	case e.Type == routed:
 		// Pecan's class of all of them is that of a bad request.
 		return map[string]any{"code": e.Status, "title": http.StatusText(http.StatusBadRequest), "description": e.Message}

@@ -57,7 +57,7 @@ func nested(body wsme.Object, parts ...string) error {
 }
 
 func (s *Service) createListener(r *api.Request) (api.Reply, error) {
-	body, err := read(r, "listener_", "listener", listenerPOST)
+	body, err := read(r, "listener_", "listener", listenerPOST, "loadbalancer_id")
 	if err != nil {
 		return api.Reply{}, err
 	}
@@ -97,6 +97,10 @@ func (s *Service) createListener(r *api.Request) (api.Reply, error) {
 // newListener is a listener as a body describes it, with Octavia's defaults.
 func (s *Service) newListener(lb *lbRow, body wsme.Object) (*listenerRow, error) {
 	meta, err := s.newMeta(body, lb.ProjectID)
+	if err != nil {
+		// Octavia's database says only that something is there already.
+		return nil, portTaken(body.String("protocol"), body.Int("protocol_port", 0))
+	}
 	l := &listenerRow{
 		LBMeta: meta, LoadBalancerID: lb.ID, Protocol: body.String("protocol"), ProtocolPort: body.Int("protocol_port", 0),
 		ClientAuthentication: "NONE", DefaultPoolID: body.Text("default_pool_id"),
@@ -120,7 +124,7 @@ func (s *Service) newListener(lb *lbRow, body wsme.Object) (*listenerRow, error)
 	if l.Protocol == terminatedHTTPS {
 		defaultTLS(&l.TLSCiphers, &l.TLSVersions, &l.ALPNProtocols)
 	}
-	return l, err
+	return l, nil
 }
 
 // Octavia's defaults, in milliseconds.
@@ -179,7 +183,7 @@ func optionalText(body wsme.Object, name string, to **string) {
 }
 
 func (s *Service) updateListener(r *api.Request) (api.Reply, error) {
-	body, err := read(r, "listener_", "listener", listenerPUT)
+	body, err := read(r, "listener_", "listener", listenerPUT, "")
 	if err != nil {
 		return api.Reply{}, err
 	}

@@ -64,7 +64,7 @@ func (s *Service) of(verb string, do func(store.Reader, *lbRow) (api.Reply, erro
 }
 
 func (s *Service) createLoadBalancer(r *api.Request) (api.Reply, error) {
-	body, err := read(r, "load_balancer", "loadbalancer", loadBalancerPOST)
+	body, err := read(r, "load_balancer", "loadbalancer", loadBalancerPOST, "project_id")
 	if err != nil {
 		return api.Reply{}, err
 	}
@@ -127,7 +127,7 @@ func (s *Service) newLoadBalancer(tx *store.Tx, r *api.Request, body wsme.Object
 }
 
 func (s *Service) updateLoadBalancer(r *api.Request) (api.Reply, error) {
-	body, err := read(r, "load_balancer", "loadbalancer", loadBalancerPUT)
+	body, err := read(r, "load_balancer", "loadbalancer", loadBalancerPUT, "vip_qos_policy_id")
 	if err != nil {
 		return api.Reply{}, err
 	}

@@ -98,6 +98,9 @@ func checkAddress(address string) error {
 // newMember is a member as a body describes it, with Octavia's defaults.
 func (s *Service) newMember(tx *store.Tx, p *poolRow, body wsme.Object) (*memberRow, error) {
 	meta, err := s.newMeta(body, p.ProjectID)
+	if err != nil {
+		return nil, placeTaken(body.String("address"), body.Int("protocol_port", 0))
+	}
 	m := &memberRow{
 		LBMeta: meta, PoolID: p.ID, Address: body.String("address"), ProtocolPort: body.Int("protocol_port", 0),
 		SubnetID: body.Text("subnet_id"), Weight: 1,
@@ -107,10 +110,14 @@ func (s *Service) newMember(tx *store.Tx, p *poolRow, body wsme.Object) (*member
 		m.OperatingStatus = offline
 	}
 	setMember(m, body)
-	if err == nil && (m.ProtocolPort == 0 || body.Null("backup")) {
-		err = unknown()
+	if m.ProtocolPort == 0 || body.Null("backup") {
+		return nil, unknown()
 	}
-	return m, err
+	return m, nil
+}
+
+func placeTaken(address string, port int) error {
+	return conflict("Another member on this pool is already using ip %s on protocol_port %d", address, port)
 }
 
 // setMember takes over what a body says of a member.
@@ -126,7 +133,7 @@ func setMember(m *memberRow, body wsme.Object) {
 }
 
 func (s *Service) createMember(r *api.Request) (api.Reply, error) {
-	body, err := read(r, "member_", "member", memberPOST)
+	body, err := read(r, "member_", "member", memberPOST, "address")
 	if err != nil {
 		return api.Reply{}, err
 	}
@@ -179,7 +186,7 @@ func (s *Service) checkMemberSubnet(r store.Reader, c api.Caller, body wsme.Obje
 func (s *Service) putMember(tx *store.Tx, m *memberRow) error {
 	for other := range s.Members.By(tx, s.Index.MemberByPool, m.PoolID) {
 		if other.Address == m.Address && other.ProtocolPort == m.ProtocolPort {
-			return conflict("Another member on this pool is already using ip %s on protocol_port %d", m.Address, m.ProtocolPort)
+			return placeTaken(m.Address, m.ProtocolPort)
 		}
 	}
 	s.Members.Put(tx, m)
@@ -198,7 +205,7 @@ func (s *Service) decide(tx *store.Tx, d driver, m *memberRow) {
 }
 
 func (s *Service) updateMember(r *api.Request) (api.Reply, error) {
-	body, err := read(r, "member_", "member", memberPUT)
+	body, err := read(r, "member_", "member", memberPUT, "backup")
 	if err != nil {
 		return api.Reply{}, err
 	}

@@ -22,7 +22,7 @@ func (s *Service) serveMonitors() {
 }
 
 func (s *Service) createMonitor(r *api.Request) (api.Reply, error) {
-	body, err := read(r, "health_monitor_", "healthmonitor", monitorPOST)
+	body, err := read(r, "health_monitor_", "healthmonitor", monitorPOST, "pool_id")
 	if err != nil {
 		return api.Reply{}, err
 	}
@@ -59,7 +59,7 @@ func (s *Service) putMonitor(tx *store.Tx, d driver, p *poolRow, body wsme.Objec
 		return nil, err
 	}
 	if s.monitorOf(tx, p.ID) != nil {
-		return nil, conflict("This pool already has a health monitor")
+		return nil, monitorExists()
 	}
 	if err := d.monitor(hm); err != nil {
 		return nil, err
@@ -68,6 +68,8 @@ func (s *Service) putMonitor(tx *store.Tx, d driver, p *poolRow, body wsme.Objec
 	s.HealthMonitors.Put(tx, hm)
 	return hm, nil
 }
+
+func monitorExists() error { return conflict("This pool already has a health monitor") }
 
 // checkMonitorType checks that a monitor can monitor members of a protocol.
 func checkMonitorType(kind string, delay int, protocol string) error {
@@ -99,7 +101,7 @@ func (s *Service) newMonitor(p *poolRow, body wsme.Object) (*monitorRow, error) 
 	}
 	meta, err := s.newMeta(body, p.ProjectID)
 	if err != nil {
-		return nil, err
+		return nil, monitorExists()
 	}
 	hm := &monitorRow{LBMeta: meta, PoolID: p.ID, Type: body.String("type"), MaxRetriesDown: 3}
 	setMonitor(hm, body)
@@ -167,7 +169,7 @@ func (s *Service) toChangeMonitor(tx *store.Tx, r *api.Request, verb string) (*m
 }
 
 func (s *Service) updateMonitor(r *api.Request) (api.Reply, error) {
-	body, err := read(r, "health_monitor_", "healthmonitor", monitorPUT)
+	body, err := read(r, "health_monitor_", "healthmonitor", monitorPUT, "http_method")
 	if err != nil {
 		return api.Reply{}, err
 	}

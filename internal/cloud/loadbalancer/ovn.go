@@ -4,6 +4,7 @@
 package loadbalancer
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -84,7 +85,7 @@ func (d *ovnDriver) pool(p *model.LBPool, _ wsme.Object) error {
 	case !slices.Contains(ovnProtocols, p.Protocol):
 		return d.refuse("OVN provider does not support %s protocol", p.Protocol)
 	case !slices.Contains(d.can.algorithms(), p.LBAlgorithm):
-		return d.refuse("OVN provider does not support %s algorithm", p.LBAlgorithm)
+		return d.refuse("OVN provider does not support %s algorithm", cmp.Or(p.LBAlgorithm, "None"))
 	case d.can.SessionPersistence && p.SessionPersistence != nil && p.SessionPersistence.Type != "SOURCE_IP":
 		return d.refuse("OVN provider does not support %s session persistence. Only SOURCE_IP type is supported.", p.SessionPersistence.Type)
 	}

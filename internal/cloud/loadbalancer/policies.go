@@ -128,7 +128,7 @@ func (s *Service) checkRedirect(r store.Reader, l *listenerRow, body wsme.Object
 }
 
 func (s *Service) createPolicy(r *api.Request) (api.Reply, error) {
-	body, err := read(r, "l7policy_", "l7policy", policyPOST)
+	body, err := read(r, "l7policy_", "l7policy", policyPOST, "listener_id")
 	if err != nil {
 		return api.Reply{}, err
 	}
@@ -228,7 +228,7 @@ func (s *Service) toChangePolicy(tx *store.Tx, c api.Caller, id, action string) 
 }
 
 func (s *Service) updatePolicy(r *api.Request) (api.Reply, error) {
-	body, err := read(r, "l7policy_", "l7policy", policyPUT)
+	body, err := read(r, "l7policy_", "l7policy", policyPUT, "to_dict")
 	if err != nil {
 		return api.Reply{}, err
 	}

@@ -21,7 +21,7 @@ func (s *Service) servePools() {
 }
 
 func (s *Service) createPool(r *api.Request) (api.Reply, error) {
-	body, err := read(r, "pool_", "pool", poolPOST)
+	body, err := read(r, "pool_", "pool", poolPOST, "loadbalancer_id")
 	if err != nil {
 		return api.Reply{}, err
 	}
@@ -216,7 +216,7 @@ func (s *Service) toChangePool(tx *store.Tx, r *api.Request, verb string) (*pool
 }
 
 func (s *Service) updatePool(r *api.Request) (api.Reply, error) {
-	body, err := read(r, "pool_", "pool", poolPUT)
+	body, err := read(r, "pool_", "pool", poolPUT, "tls_versions")
 	if err != nil {
 		return api.Reply{}, err
 	}
@@ -246,10 +246,10 @@ func (s *Service) updatePool(r *api.Request) (api.Reply, error) {
 		if err != nil {
 			return api.Reply{}, err
 		}
-		if err := complete(p); err != nil {
+		if err := d.pool(p, body); err != nil {
 			return api.Reply{}, err
 		}
-		if err := d.pool(p, body); err != nil {
+		if err := complete(p); err != nil {
 			return api.Reply{}, err
 		}
 		return ok("pool", s.showPool(tx, p))

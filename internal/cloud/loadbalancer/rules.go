@@ -57,13 +57,11 @@ func (s *Service) listRules(r *api.Request) (api.Reply, error) {
 }
 
 // ruleOfPath finds the rule of a path. Octavia does not look whose it is.
-func (s *Service) ruleOfPath(r store.Reader, hr *api.Request) (*policyRow, *ruleRow, error) {
-	p, err := s.policyOfPath(r, hr)
-	if err != nil {
-		return nil, nil, err
+func (s *Service) ruleOfPath(r store.Reader, hr *api.Request) (*ruleRow, error) {
+	if _, err := s.policyOfPath(r, hr); err != nil {
+		return nil, err
 	}
-	rule, err := find(r, s.L7Rules, "L7 Rule", hr.PathValue("id"))
-	return p, rule, err
+	return find(r, s.L7Rules, "L7 Rule", hr.PathValue("id"))
 }
 
 func (s *Service) showOneRule(r *api.Request) (api.Reply, error) {
@@ -72,7 +70,7 @@ func (s *Service) showOneRule(r *api.Request) (api.Reply, error) {
 		return api.Reply{}, err
 	}
 	return s.look(func(v store.Reader) (api.Reply, error) {
-		_, rule, err := s.ruleOfPath(v, r)
+		rule, err := s.ruleOfPath(v, r)
 		if err == nil {
 			err = s.demand(r.Caller, "l7rule:get_one", rule.ProjectID)
 		}
@@ -212,6 +210,9 @@ func (s *Service) checkRules(bodies []wsme.Object) error {
 		return conflict("Too many rules on L7 policy %s", uuid.NewString())
 	}
 	for _, b := range bodies {
+		if err := rulePOST.Recheck(b); err != nil {
+			return badRule(err.Error())
+		}
 		r := &ruleRow{}
 		setRule(r, b)
 		if err := checkRule(r); err != nil {
@@ -256,7 +257,7 @@ func (s *Service) lockPolicy(tx *store.Tx, lb *lbRow, l *listenerRow, p *policyR
 }
 
 func (s *Service) createRule(r *api.Request) (api.Reply, error) {
-	body, err := read(r, "rule_", "rule", rulePOST)
+	body, err := read(r, "rule_", "rule", rulePOST, "project_id")
 	if err != nil {
 		return api.Reply{}, err
 	}
@@ -292,12 +293,12 @@ func (s *Service) createRule(r *api.Request) (api.Reply, error) {
 }
 
 func (s *Service) updateRule(r *api.Request) (api.Reply, error) {
-	body, err := read(r, "l7rule_", "rule", rulePUT)
+	body, err := read(r, "l7rule_", "rule", rulePUT, "invert")
 	if err != nil {
 		return api.Reply{}, err
 	}
 	return s.change(func(tx *store.Tx) (api.Reply, error) {
-		_, old, err := s.ruleOfPath(tx, r)
+		old, err := s.ruleOfPath(tx, r)
 		if err != nil {
 			return api.Reply{}, err
 		}
@@ -333,7 +334,7 @@ func (s *Service) updateRule(r *api.Request) (api.Reply, error) {
 
 func (s *Service) deleteRule(r *api.Request) (api.Reply, error) {
 	return s.change(func(tx *store.Tx) (api.Reply, error) {
-		_, rule, err := s.ruleOfPath(tx, r)
+		rule, err := s.ruleOfPath(tx, r)
 		if err != nil {
 			return api.Reply{}, err
 		}

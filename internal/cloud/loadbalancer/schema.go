@@ -208,8 +208,17 @@ var (
 		{Name: "admin_state_up", Kind: boolean},
 		{Name: "tags", Kind: tags},
 	}
-	ruleInside = mandatory(rulePUT, "type", "compare_type", "value")
-	rulePOST   = slices.Concat(ruleInside, project, tenant)
+	rulePOST = slices.Concat(mandatory(rulePUT, "type", "compare_type", "value"), project, tenant)
+	// ruleInside is what is looked at again when the rule is made.
+	ruleInside = wsme.Type{
+		{Name: "type", Kind: ruleTypes, Mandatory: true},
+		{Name: "compare_type", Kind: compareTypes, Mandatory: true},
+		{Name: "key", Kind: text},
+		{Name: "value", Kind: text, Mandatory: true},
+		{Name: "invert", Kind: boolean},
+		{Name: "admin_state_up", Kind: boolean},
+		{Name: "tags", Kind: tags},
+	}
 
 	quotaPUT = wsme.Type{
 		{Name: "loadbalancer", Kind: quota},

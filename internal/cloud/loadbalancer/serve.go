@@ -137,9 +137,9 @@ func created(key string, v any) (api.Reply, error) {
 func done() (api.Reply, error) { return api.Reply{Status: http.StatusNoContent}, nil }
 
 // read reads a body with one object under a key. argument is what Octavia's
-// method calls the body. An object that is missing is one of the cases on which
-// Octavia stumbles.
-func read(r *api.Request, argument, key string, t wsme.Type) (wsme.Object, error) {
+// method calls the body. When the object is missing Octavia stumbles over its
+// first attribute, or finds it missing where that is "".
+func read(r *api.Request, argument, key string, t wsme.Type, first string) (wsme.Object, error) {
 	root, err := wsme.Parse(r.Body, r.Header.Get("Content-Type"), argument, wsme.Type{{Name: key, Kind: t}})
 	if err != nil {
 		return nil, err
@@ -147,9 +147,16 @@ func read(r *api.Request, argument, key string, t wsme.Type) (wsme.Object, error
 	if body := root.Object(key); body != nil {
 		return body, nil
 	}
-	what := "UnsetType"
-	if root.Null(key) {
-		what = "NoneType"
+	if first == "" {
+		return nil, validation("No %s object supplied.", key)
 	}
-	return nil, serverError("'%s' object has no attribute 'project_id'", what)
+	return nil, serverError("'%s' object has no attribute '%s'", absence(root, key), first)
+}
+
+// absence is what Python calls the value of an attribute that is null or not there.
+func absence(body wsme.Object, name string) string {
+	if body.Null(name) {
+		return "NoneType"
+	}
+	return "UnsetType"
 }

@@ -139,6 +139,19 @@ func (t Type) from(v any) (any, error) {
 
 func (t Type) check(v any) (any, error) { return v, nil }
 
+// Recheck looks at an object that was read as another type whose attributes are
+// of the same kinds, but less narrow.
+func (t Type) Recheck(o Object) error {
+	for _, a := range t {
+		if v, ok := o[a.Name]; ok && v != nil {
+			if _, err := a.examine(v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // read converts and checks an attribute's value.
 func (a Attr) read(given any) (any, error) {
 	v, err := a.Kind.from(given)
@@ -148,6 +161,10 @@ func (a Attr) read(given any) (any, error) {
 	if err != nil || v == nil {
 		return nil, err
 	}
+	return a.examine(v)
+}
+
+func (a Attr) examine(v any) (any, error) {
 	checked, err := a.Kind.check(v)
 	if bad := valueError(""); errors.As(err, &bad) {
 		return nil, invalid(a.Name, v, string(bad))
