@@ -48,7 +48,7 @@ func newSegments(o Options) (*segments, error) {
 		r := idRange{physical: physical}
 		if cut {
 			var err error
-			if r, err = parseIDs(physical, rest); err != nil {
+			if r, err = parseIDs(physical, rest, lastVLAN); err != nil {
 				return nil, fmt.Errorf("network: VLAN range %s: %w", text, err)
 			}
 		}
@@ -58,13 +58,13 @@ func newSegments(o Options) (*segments, error) {
 		o.GeneveRange = "1:65536"
 	}
 	var err error
-	if g.geneve, err = parseIDs("", o.GeneveRange); err != nil {
+	if g.geneve, err = parseIDs("", o.GeneveRange, lastTunnel); err != nil {
 		return nil, fmt.Errorf("network: geneve range %s: %w", o.GeneveRange, err)
 	}
 	return g, nil
 }
 
-func parseIDs(physical, text string) (idRange, error) {
+func parseIDs(physical, text string, greatest int) (idRange, error) {
 	first, last, _ := strings.Cut(text, ":")
 	from, err := strconv.Atoi(first)
 	if err != nil {
@@ -74,8 +74,8 @@ func parseIDs(physical, text string) (idRange, error) {
 	if err != nil {
 		return idRange{}, fmt.Errorf("last: %w", err)
 	}
-	if from > to {
-		return idRange{}, fmt.Errorf("%d is greater than %d", from, to)
+	if from > to || from < 1 || to > greatest {
+		return idRange{}, fmt.Errorf("not within 1:%d", greatest)
 	}
 	return idRange{physical, from, to}, nil
 }
