@@ -4,6 +4,7 @@
 package network
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -132,7 +133,11 @@ func checkForwardedProtocol(v any) (any, error) {
 }
 
 // ports is a range of them; none where first is zero.
-type ports struct{ first, last int }
+type ports struct {
+	first, last int
+	// text is how a request writes them.
+	text string
+}
 
 func (p ports) String() string { return fmt.Sprintf("%d:%d", p.first, p.last) }
 
@@ -146,6 +151,7 @@ func portsOf(text string) (p ports) {
 	if p.last = p.first; cut {
 		p.last, _ = strconv.Atoi(last)
 	}
+	p.text = text
 	return p
 }
 
@@ -157,7 +163,7 @@ func givenPorts(v rest.Values, port, portRange string) (stored, compared ports) 
 		stored = compared
 	}
 	if n, ok := v.Int(port); ok {
-		stored = ports{n, n}
+		stored = ports{first: n, last: n}
 		if compared.first == 0 {
 			compared = stored
 		}
@@ -270,7 +276,7 @@ func (s *Service) checkCollisions(r store.Reader, row *model.PortForwarding, int
 		return badForwarding("Invalid ranges of internal and/or external ports. The relation between internal and external ports must be N-N or 1-N")
 	}
 	collision := func(key string, there, asked ports) error {
-		return badForwarding("There is a port collision with the %s. The following ranges collides: %s and %s", key, there, asked)
+		return badForwarding("There is a port collision with the %s. The following ranges collides: %s and %s", key, there, cmp.Or(asked.text, asked.String()))
 	}
 	for other := range s.PortForwardings.By(r, s.Index.ForwardingByPort, row.InternalPortID) {
 		there := portsOf(other.InternalPortRange)
@@ -299,7 +305,11 @@ func (s *Service) updatePortForwarding(c *rest.Call, tx *store.Tx, v rest.Values
 			return err
 		}
 	}
+	addressed := v.String("internal_ip_address") != ""
 	if row.InternalPortID != old.InternalPortID {
+		if p := s.Ports.Get(tx, row.InternalPortID); p != nil && !addressed && ipv4Of(p) != nil {
+			row.InternalIPAddress, addressed = ipv4Of(p)[0].IPAddress, true
+		}
 		if err := s.forwardBy(c, tx, s.FloatingIPs.Get(tx, c.Parent), row); err != nil {
 			return err
 		}
@@ -314,13 +324,67 @@ func (s *Service) updatePortForwarding(c *rest.Call, tx *store.Tx, v rest.Values
 		}
 		return badForwarding("The internal IP does not correspond to an address on the internal port, which has fixed_ips %s", reprFixedIPs(all))
 	}
-	// A new address, port or protocol brings the old ports to new neighbours.
-	if row.InternalIPAddress != old.InternalIPAddress || row.InternalPortID != old.InternalPortID || row.Protocol != old.Protocol {
-		if compareInternal.first == 0 && compareExternal.first == 0 {
-			compareInternal, compareExternal = portsOf(row.InternalPortRange), portsOf(row.ExternalPortRange)
+	if err := s.checkUnlikeOthers(tx, v, old, row); err != nil {
+		return err
+	}
+	if compareInternal.first == 0 && addressed {
+		compareInternal = portsOf(row.InternalPortRange)
+	}
+	if err := s.checkCollisions(tx, row, compareInternal, compareExternal); err != nil {
+		return err
+	}
+	if row.InternalPortID == old.InternalPortID && row.Protocol == old.Protocol {
+		return nil
+	}
+	// Another port or protocol brings the old ports to new neighbours.
+	if err := s.checkNotDouble(tx, row); err != nil {
+		return err
+	}
+	return s.checkCollisions(tx, row, portsOf(row.InternalPortRange), portsOf(row.ExternalPortRange))
+}
+
+// checkUnlikeOthers refuses an update after which the floating IP has two
+// forwardings with the same port. To Neutron all ranges are the same, which
+// have no port.
+func (s *Service) checkUnlikeOthers(r store.Reader, v rest.Values, old, row *model.PortForwarding) error {
+	alike := func(format string, args ...any) error {
+		return badForwarding("Another port forwarding entry with the same attributes already exists, conflicting values are {"+format+"}", args...)
+	}
+	port := func(n int) string {
+		if n == 0 {
+			return "None"
+		}
+		return strconv.Itoa(n)
+	}
+	internal, external := old.InternalPort, old.ExternalPort
+	if n, ok := v.Int("internal_port"); ok {
+		internal = n
+	}
+	if n, ok := v.Int("external_port"); ok {
+		external = n
+	}
+	for other := range s.PortForwardings.By(r, s.Index.ForwardingByFloating, row.FloatingIPID) {
+		switch {
+		case other.ID == row.ID || other.Protocol != row.Protocol:
+		case other.ExternalPort == external:
+			return alike("'floating_ip_address': '%s', 'external_port': %s", s.FloatingIPs.Get(r, row.FloatingIPID).FloatingIPAddress, port(external))
+		case other.InternalPortID == row.InternalPortID && other.InternalIPAddress == row.InternalIPAddress && other.InternalPort == internal:
+			return alike("'internal_port_id': '%s', 'internal_ip_address': '%s', 'internal_port': %s", row.InternalPortID, row.InternalIPAddress, port(internal))
 		}
 	}
-	return s.checkCollisions(tx, row, compareInternal, compareExternal)
+	return nil
+}
+
+// checkNotDouble refuses what another floating IP forwards already.
+func (s *Service) checkNotDouble(r store.Reader, row *model.PortForwarding) error {
+	for other := range s.PortForwardings.By(r, s.Index.ForwardingByPort, row.InternalPortID) {
+		if other.ID != row.ID && other.Protocol == row.Protocol && other.InternalIPAddress == row.InternalIPAddress && other.InternalPortRange == row.InternalPortRange && row.InternalPort != 0 {
+			return badForwarding("A duplicate port forwarding entry with same attributes already exists, conflicting values are "+
+				"{'internal_port_id': '%s', 'internal_ip_address': '%s', 'internal_port': %d, 'protocol': '%s'}",
+				row.InternalPortID, row.InternalIPAddress, row.InternalPort, row.Protocol)
+		}
+	}
+	return nil
 }
 
 func (s *Service) deletePortForwarding(_ *rest.Call, tx *store.Tx, row *model.PortForwarding) error {
