@@ -32,7 +32,7 @@ func Repr(v any) string {
 		if strings.Contains(x, "'") && !strings.Contains(x, `"`) {
 			quote = `"`
 		}
-		return quote + strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\t", `\t`).Replace(x) + quote
+		return quote + strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\t", `\t`, "\r", `\r`, quote, `\`+quote).Replace(x) + quote
 	case json.Number:
 		return x.String()
 	case []string:
