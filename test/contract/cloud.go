@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Cloud is a cloud that scenarios run on.
@@ -24,12 +25,16 @@ type Cloud struct {
 	Client *http.Client
 	// Password is the user admin's.
 	Password string
+	// Patience bounds the wait for a state. A healthy run waits milliseconds.
+	Patience time.Duration
 	// Run runs a command where the cloud is reached, with more variables in its
 	// environment; nil: it cannot.
 	Run func(ctx context.Context, env []string, name string, args ...string) (Output, error)
 
 	admin string
 	roles map[string]string
+	// catalog gives the names of the catalogue's services and endpoints, by their ids.
+	catalog map[string]string
 	// known are the variables that every scenario has.
 	known map[string]any
 }
@@ -53,17 +58,31 @@ func (c *Cloud) Open(ctx context.Context) error {
 	}
 	c.roles = map[string]string{}
 	var found struct {
-		Roles    []struct{ ID, Name string }
+		Roles     []struct{ ID, Name string }
+		Services  []struct{ ID, Type string }
+		Endpoints []struct {
+			ID, Interface string
+			ServiceID     string `json:"service_id"`
+		}
 		Networks []struct {
 			ID      string
 			Subnets []string
 		}
 	}
-	if err := c.adminGet(ctx, "/v3/roles", &found); err != nil {
-		return err
+	for _, list := range []string{"roles", "services", "endpoints"} {
+		if err := c.adminGet(ctx, "/v3/"+list, &found); err != nil {
+			return err
+		}
 	}
 	for _, r := range found.Roles {
 		c.roles[r.Name] = r.ID
+	}
+	c.catalog = map[string]string{}
+	for _, s := range found.Services {
+		c.catalog[s.ID] = "service " + s.Type
+	}
+	for _, e := range found.Endpoints {
+		c.catalog[e.ID] = "endpoint " + e.Interface + " of " + c.catalog[e.ServiceID]
 	}
 	if err := c.adminGet(ctx, "/v2.0/networks?name=public", &found); err != nil {
 		return err

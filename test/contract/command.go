@@ -31,14 +31,18 @@ func (r *runner) command(ctx context.Context, s Step) (Record, error) {
 		return rec, err
 	}
 	body := decode([]byte(out.Stdout))
-	if out.Status == 0 && s.Var != "" {
-		r.vars[s.Var] = body
-		r.mask.capture(body, s.Var)
+	r.mask.arrange(body, strings.Contains(line, "--sort"))
+	if out.Status == 0 {
+		r.undo.ran(line, body)
+		if s.Var != "" {
+			r.vars[s.Var] = body
+			r.mask.capture(body, s.Var)
+		}
 	}
-	rec.Status, rec.Body = out.Status, r.mask.body(body, strings.Contains(line, "--sort"))
+	rec.Status, rec.Body = out.Status, r.mask.body(body)
 	if out.Status != 0 {
 		lines := strings.Split(strings.TrimSpace(out.Stderr), "\n")
-		rec.Body = r.mask.body(Text(lines[len(lines)-1]), false)
+		rec.Body = r.mask.body(Text(lines[len(lines)-1]))
 	}
 	return rec, nil
 }

@@ -23,6 +23,9 @@ import (
 
 var update = flag.Bool("update", false, "write what the real cloud says to testdata/golden")
 
+// stateTime is generous because Neutron is several times slower on a busy machine.
+const stateTime = 2 * time.Minute
+
 func TestTheRealCloudSaysWhatTheGoldenFilesSay(t *testing.T) {
 	if openstack.SharedOptions().Embedded {
 		t.Skipf("%s names the embedded cloud", openstack.EnvCloud)
@@ -99,7 +102,7 @@ func live(t *testing.T, up *openstack.Cloud) *Cloud {
 	t.Cleanup(transport.CloseIdleConnections)
 	c := &Cloud{
 		Identity: strings.TrimSuffix(e.Identity, "/v3"), Network: e.Network, LoadBalancer: e.LoadBalancer,
-		Client: &http.Client{Transport: transport}, Password: up.Logins()[openstack.Admin].Password,
+		Client: &http.Client{Transport: transport}, Patience: stateTime, Password: up.Logins()[openstack.Admin].Password,
 		Run: func(ctx context.Context, env []string, name string, args ...string) (Output, error) {
 			return run(ctx, up, env, name, args)
 		},

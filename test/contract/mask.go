@@ -27,7 +27,10 @@ type mask struct {
 }
 
 func newMask(source string) *mask {
-	return &mask{source: source, words: map[string]string{}, taken: map[string]int{}, kept: map[string]bool{}}
+	return &mask{
+		source: source, words: map[string]string{}, taken: map[string]int{},
+		kept: map[string]bool{},
+	}
 }
 
 // name gives a value its word; a word that is taken gets a number.
@@ -46,12 +49,15 @@ func (m *mask) name(value, word string) string {
 // replace has every occurrence of s give way to a word.
 func (m *mask) replace(s, word string) { m.bases = append(m.bases, s, "<"+word+">") }
 
-// capture names the ids of an answer after its variable.
+// capture names the ids in an answer after its variable and their place in it.
 func (m *mask) capture(v any, word string) {
 	switch v := v.(type) {
 	case map[string]any:
 		if id, ok := v["id"].(string); ok && token.MatchString(id) {
 			m.name(id, word)
+		}
+		for _, k := range sortedKeys(v) {
+			m.capture(v[k], word+"."+k)
 		}
 	case []any:
 		for i, element := range v {
@@ -76,7 +82,8 @@ var (
 	timeForm = regexp.MustCompile(`^\d{4}-\d\d-\d\d([T ])\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?$`)
 	hexForm  = regexp.MustCompile(`^[0-9a-f]{32}$|^[0-9a-f]{8}-`)
 	macForm  = regexp.MustCompile(`^fa(:[0-9a-f]{2}){5}$`)
-	eui64    = regexp.MustCompile(`:f8[0-9a-f]{2}:[0-9a-f]{1,2}ff:fe[0-9a-f]{2}:[0-9a-f]{1,4}$`)
+	eui64    = regexp.MustCompile(`:[0-9a-f]{1,4}:[0-9a-f]{0,2}ff:fe[0-9a-f]{2}:[0-9a-f]{1,4}$`)
+	drawn    = regexp.MustCompile(`:f8[0-9a-f]{2}:[0-9a-f]{1,2}ff:fe[0-9a-f]{2}:[0-9a-f]{1,4}$`)
 	// addressForm is a whole address of either family.
 	addressForm = regexp.MustCompile(`^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f]{0,4}(:[0-9a-f]{0,4}){2,7})$`)
 )
@@ -96,10 +103,15 @@ var prose = map[string]bool{"message": true, "detail": true, "faultstring": true
 // unordered tells whether the order of a list means nothing.
 func unordered(key string) bool { return key != "dns_nameservers" }
 
-// body masks an answer. In an ordered one the order of the resources counts.
-func (m *mask) body(v any, ordered bool) any {
+// arrange puts the lists of an answer whose order means nothing in an order of
+// their texts, in place. In an ordered answer the order of the resources counts.
+func (m *mask) arrange(v any, ordered bool) {
 	m.learn(v)
-	v = m.sort(v, "", ordered)
+	m.sort(v, "", ordered)
+}
+
+// body masks an answer that is arranged.
+func (m *mask) body(v any) any {
 	// Before anything else: host names are made of the addresses.
 	m.addresses(v, "")
 	return m.walk(v, "", true)
@@ -118,7 +130,7 @@ func (m *mask) addresses(v any, key string) {
 		}
 	case string:
 		if allocated[key] && addressForm.MatchString(v) {
-			m.address(v, true)
+			m.address(v)
 		}
 	}
 }
@@ -140,20 +152,19 @@ func (m *mask) learn(v any) {
 	}
 }
 
-// sort puts the lists whose order means nothing in the order of their
-// elements' texts, as far as those are known.
-func (m *mask) sort(v any, key string, ordered bool) any {
+// sort is arrange for the value of a field.
+func (m *mask) sort(v any, key string, ordered bool) {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, element := range v {
-			v[k] = m.sort(element, k, ordered && key == "")
+			m.sort(element, k, ordered && key == "")
 		}
 	case []any:
-		for i, element := range v {
-			v[i] = m.sort(element, key+"[]", false)
+		for _, element := range v {
+			m.sort(element, key+"[]", false)
 		}
 		if ordered || !unordered(key) {
-			return v
+			return
 		}
 		type keyed struct {
 			text  string
@@ -168,7 +179,6 @@ func (m *mask) sort(v any, key string, ordered bool) any {
 			v[i] = rows[i].value
 		}
 	}
-	return v
 }
 
 // walk masks all texts. Values that have no word yet get one when assign is
@@ -178,6 +188,9 @@ func (m *mask) walk(v any, key string, assign bool) any {
 	case map[string]any:
 		masked := make(map[string]any, len(v))
 		for _, k := range sortedKeys(v) {
+			if k == "name" && v["interface"] != nil && v["region_id"] != nil {
+				continue // whether an endpoint has a name is for who makes it, and nobody asks
+			}
 			masked[m.text(k, "key", assign)] = m.walk(v[k], k, assign)
 		}
 		return masked
@@ -195,38 +208,38 @@ func (m *mask) walk(v any, key string, assign bool) any {
 	case Text:
 		return Text(m.text(string(v), key, assign))
 	}
-	if key == "provider:segmentation_id" && v != nil && !m.named(compact(v)) {
+	switch {
+	case key == "provider:segmentation_id" && v != nil && !m.asked("segmentation_id", compact(v)):
 		return "<segment>"
+	case key == "standard_attr_id":
+		return "<number>"
 	}
 	return v
 }
 
 // named tells whether the scenario itself names a value.
 func (m *mask) named(value string) bool {
-	for rest := m.source; ; {
-		at := strings.Index(rest, value)
-		if at < 0 {
-			return false
-		}
-		end := at + len(value)
-		if !inToken(rest, at-1) && !inToken(rest, end) {
-			return true
-		}
-		rest = rest[end:]
-	}
+	return m.occurs(value, func(before string) bool { return !inToken(before, len(before)-1) })
 }
 
-// asked tells whether the scenario asks for an address, and does not just name it as a pool's end.
-func (m *mask) asked(address string) bool {
-	for rest := m.source; ; {
-		at := strings.Index(rest, address)
+// asked tells whether the scenario asks for a value of a field, and does not
+// just name it.
+func (m *mask) asked(field, value string) bool {
+	return m.occurs(value, func(before string) bool { return strings.HasSuffix(strings.TrimRight(before, " '=:"), field) })
+}
+
+// occurs looks for a value in the scenario, as a word and behind a text that pleases.
+func (m *mask) occurs(value string, pleases func(before string) bool) bool {
+	for from := 0; ; {
+		at := strings.Index(m.source[from:], value)
 		if at < 0 {
 			return false
 		}
-		if before := strings.TrimRight(rest[:at], " '=:"); strings.HasSuffix(before, "address") && !inToken(rest, at+len(address)) {
+		at += from
+		from = at + len(value)
+		if !inToken(m.source, from) && pleases(m.source[:at]) {
 			return true
 		}
-		rest = rest[at+len(address):]
 	}
 }
 
@@ -242,6 +255,14 @@ func inToken(s string, i int) bool {
 // set is a set of texts as Python shows it, in an order that is another in each process.
 var set = regexp.MustCompile(`\{'[^'{}:]*'(?:, '[^'{}:]*')+\}`)
 
+// idList are ids in no order, oneOf are values in the order of a set, callback
+// is one of Neutron's with a number of the process.
+var (
+	oneOf    = regexp.MustCompile(`should be one of: [\w-]+(?:, [\w-]+)+`)
+	idList   = regexp.MustCompile(`<[^<>]+>(?:,<[^<>]+>)+`)
+	callback = regexp.MustCompile(`(Callback \S+-)\d+ failed`)
+)
+
 func sortSet(s string) string {
 	elements := strings.Split(strings.Trim(s, "{}"), ", ")
 	slices.Sort(elements)
@@ -252,38 +273,43 @@ func (m *mask) text(s, key string, assign bool) string {
 	s = set.ReplaceAllStringFunc(s, sortSet)
 	s = strings.NewReplacer(m.bases...).Replace(s)
 	if allocated[key] && addressForm.MatchString(s) {
-		return m.address(s, assign)
+		return m.address(s)
 	}
-	return token.ReplaceAllStringFunc(s, func(t string) string { return m.token(t, key, assign) })
+	s = token.ReplaceAllStringFunc(s, func(t string) string { return m.token(t, key, assign) })
+	s = idList.ReplaceAllStringFunc(s, func(list string) string {
+		ids := strings.Split(list, ",")
+		slices.Sort(ids)
+		return strings.Join(ids, ",")
+	})
+	s = oneOf.ReplaceAllStringFunc(s, func(list string) string {
+		values := strings.Split(strings.TrimPrefix(list, "should be one of: "), ", ")
+		slices.Sort(values)
+		return "should be one of: " + strings.Join(values, ", ")
+	})
+	return callback.ReplaceAllString(s, "$1<number> failed")
 }
 
-// address masks an address that was drawn by lot, and learns the host name that goes with it.
-func (m *mask) address(s string, assign bool) string {
-	word, ok := m.words[s]
-	if m.kept[s] || m.asked(s) {
+// address masks an address that was drawn by lot, and learns the host name
+// that goes with it. The words have no number: an address may be drawn again.
+func (m *mask) address(s string) string {
+	if m.kept[s] || m.asked("address", s) || eui64.MatchString(s) && !drawn.MatchString(s) {
 		return s
 	}
-	if ok {
-		return word
+	if m.words[s] == "" {
+		m.words[s] = "<ip>"
+		if drawn.MatchString(s) {
+			m.words[s] = "<ip of a mac>"
+		}
+		m.words["host-"+strings.NewReplacer(".", "-", ":", "-").Replace(s)] = "host-" + m.words[s]
 	}
-	if eui64.MatchString(s) {
-		word = "ip-of-mac"
-	} else {
-		word = "ip"
-	}
-	if !assign {
-		return "<" + word + ">"
-	}
-	word = m.name(s, word)
-	m.words["host-"+strings.NewReplacer(".", "-", ":", "-").Replace(s)] = "host-" + word
-	return word
+	return m.words[s]
 }
 
 func (m *mask) token(t, key string, assign bool) string {
 	if word, ok := m.words[t]; ok {
 		return word
 	}
-	if m.named(t) {
+	if m.named(t) && !addressForm.MatchString(t) {
 		return t
 	}
 	switch form := timeForm.FindStringSubmatch(t); {
@@ -293,6 +319,9 @@ func (m *mask) token(t, key string, assign bool) string {
 			fraction = ".f"
 		}
 		return "<time" + form[1] + fraction + form[3] + ">"
+	case prose[key] && strings.HasPrefix(t, "203.0.113.") && !m.kept[t] && !m.asked("address", t):
+		// A floating address that was taken and given back within the call.
+		return "<ip>"
 	case strings.HasPrefix(t, "req-"):
 		return "<request>"
 	case strings.HasPrefix(t, "gAAAAA"):

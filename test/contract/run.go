@@ -18,16 +18,13 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// stateTime bounds the wait for a state. A healthy run waits milliseconds.
-const stateTime = 90 * time.Second
-
 // Run runs a scenario on a cloud, and removes what it has made. The transcript
 // is whole when the error is nil: a step that cannot be run is in it as such.
 func Run(ctx context.Context, c *Cloud, s *Script) (t Transcript, err error) {
 	r := &runner{cloud: c, script: s, mask: newMask(s.source), vars: map[string]any{}, accounts: map[string]account{}}
 	r.prepare()
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateTime)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Patience)
 		defer cancel()
 		err = errors.Join(err, r.undo.all(ctx, c))
 	}()
@@ -68,6 +65,9 @@ func (r *runner) prepare() {
 	r.mask.replace(r.cloud.LoadBalancer, "loadbalancer")
 	for _, k := range []string{"admin_project", "admin_user", "public", "public_subnet"} {
 		r.mask.name(r.vars[k].(string), k)
+	}
+	for id, name := range r.cloud.catalog {
+		r.mask.name(id, name)
 	}
 	for name, id := range r.cloud.roles {
 		r.vars["role_"+strings.ReplaceAll(name, "-", "_")] = id
@@ -189,10 +189,10 @@ func (r *runner) step(ctx context.Context, s Step) (Record, error) {
 	}
 	body := decode(a.raw)
 	r.undo.note(q, a.status, body)
+	r.mask.arrange(body, strings.Contains(s.Path, "sort_key=") || strings.Contains(s.Path, "sort=") || q.method == http.MethodPost)
 	r.keep(s, q, a, body)
 	rec.Status, rec.Header = a.status, a.headers(r.mask)
-	ordered := strings.Contains(s.Path, "sort_key=") || strings.Contains(s.Path, "sort=") || q.method == http.MethodPost
-	rec.Body = r.mask.body(body, ordered)
+	rec.Body = r.mask.body(body)
 	return rec, nil
 }
 
@@ -241,12 +241,43 @@ func (r *runner) request(ctx context.Context, s Step) (q request, err error) {
 		q.body = []byte(body)
 		return q, nil
 	}
-	var v any
+	var v yaml.Node
 	if err := yaml.Unmarshal([]byte(body), &v); err != nil {
 		return q, fmt.Errorf("read the body %s: %w", body, err)
 	}
-	q.body, err = json.Marshal(v)
+	q.body, err = appendJSON(nil, &v)
 	return q, err
+}
+
+// appendJSON writes YAML as JSON, in the same order.
+func appendJSON(b []byte, n *yaml.Node) (_ []byte, err error) {
+	switch n.Kind {
+	case yaml.DocumentNode:
+		return appendJSON(b, n.Content[0])
+	case yaml.MappingNode, yaml.SequenceNode:
+		open, end := byte('{'), byte('}')
+		if n.Kind == yaml.SequenceNode {
+			open, end = '[', ']'
+		}
+		b = append(b, open)
+		for i, c := range n.Content {
+			switch {
+			case n.Kind == yaml.MappingNode && i%2 == 1:
+				b = append(b, ':')
+			case i > 0:
+				b = append(b, ',')
+			}
+			if b, err = appendJSON(b, c); err != nil {
+				return nil, err
+			}
+		}
+		return append(b, end), nil
+	}
+	var scalar any
+	if err := n.Decode(&scalar); err != nil {
+		return nil, err
+	}
+	return append(b, compact(scalar)...), nil
 }
 
 // ask sends the request; with conditions, until they are met or it has taken too long.
@@ -254,7 +285,7 @@ func (r *runner) ask(ctx context.Context, s Step, q request) (answer, error) {
 	if len(s.Until) == 0 {
 		return r.cloud.do(ctx, q)
 	}
-	ctx, cancel := context.WithTimeout(ctx, stateTime)
+	ctx, cancel := context.WithTimeout(ctx, r.cloud.Patience)
 	defer cancel()
 	pause := 5 * time.Millisecond
 	for {

@@ -26,8 +26,6 @@ func (u *undo) note(q request, status int, body any) {
 		u.requests = slices.DeleteFunc(u.requests, func(r request) bool { return r.path == path })
 	case q.method == http.MethodPost && !strings.Contains(path, "/auth/") && !strings.Contains(path, "/application_credentials"):
 		u.made(path, unwrap(body))
-	case q.method == http.MethodPut && strings.HasSuffix(path, "/add_router_interface"):
-		u.attached(path, body)
 	case q.method == http.MethodPut && strings.Contains(path, "/quotas/"):
 		u.requests = append(u.requests, request{method: http.MethodDelete, path: path})
 	}
@@ -52,12 +50,21 @@ func (u *undo) made(path string, v any) {
 	}
 }
 
-func (u *undo) attached(path string, body any) {
-	port, _ := body.(map[string]any)["port_id"].(string)
-	router := strings.TrimSuffix(path, "/add_router_interface")
-	u.requests = append(u.requests,
-		request{method: http.MethodPut, path: router + "/remove_router_interface", body: []byte(`{"port_id": "` + port + `"}`)},
-		request{method: http.MethodPut, path: router, body: []byte(`{"router": {"routes": []}}`)})
+// commands are the openstack commands that make something, and where it can be deleted.
+var commands = map[string]string{
+	"network": "/v2.0/networks", "subnet": "/v2.0/subnets", "port": "/v2.0/ports", "router": "/v2.0/routers",
+	"floating ip": "/v2.0/floatingips", "security group": "/v2.0/security-groups", "network trunk": "/v2.0/trunks",
+	"address group": "/v2.0/address-groups", "subnet pool": "/v2.0/subnetpools", "address scope": "/v2.0/address-scopes",
+	"network qos policy": "/v2.0/qos/policies", "loadbalancer": "/v2/lbaas/loadbalancers",
+	"project": "/v3/projects", "user": "/v3/users",
+}
+
+// ran learns from an openstack command that went well how to undo it.
+func (u *undo) ran(line string, body any) {
+	kind, _, ok := strings.Cut(strings.TrimPrefix(line, "openstack "), " create ")
+	if path := commands[kind]; ok && path != "" {
+		u.made(path, body)
+	}
 }
 
 // all removes everything, the last first. What is in use is tried again
@@ -113,9 +120,9 @@ func undoOne(ctx context.Context, c *Cloud, q request) (bool, error) {
 	return false, fmt.Errorf("%s %s: %d: %s", q.method, q.path, a.status, a.raw)
 }
 
-// smoothe removes what would be in the way of a deletion, or outlive it:
-// the security group that Neutron makes for each project, ports in a network
-// that others have made, a trunk's being disabled.
+// smoothe removes what would be in the way of a deletion, or outlive it: the
+// security group that Neutron makes for each project, ports in a network that
+// others have made, a trunk's being disabled, a router's routes and interfaces.
 func smoothe(ctx context.Context, c *Cloud, path string) error {
 	at := strings.LastIndexByte(path, '/') + 1
 	id := path[at:]
@@ -127,6 +134,31 @@ func smoothe(ctx context.Context, c *Cloud, path string) error {
 	case "/v2.0/trunks/":
 		_, err := c.do(ctx, request{method: http.MethodPut, path: path, token: c.admin, body: []byte(`{"trunk": {"admin_state_up": true}}`)})
 		return err
+	case "/v2.0/routers/":
+		return detach(ctx, c, path, id)
+	}
+	return nil
+}
+
+// detach takes a router's routes and interfaces away.
+func detach(ctx context.Context, c *Cloud, path, id string) error {
+	var found struct{ Ports []struct{ ID string } }
+	if err := c.adminGet(ctx, "/v2.0/ports?fields=id&device_owner=network:router_interface&device_id="+id, &found); err != nil {
+		return err
+	}
+	if len(found.Ports) == 0 {
+		return nil
+	}
+	calls := []request{{method: http.MethodPut, path: path, token: c.admin, body: []byte(`{"router": {"routes": []}}`)}}
+	for _, p := range found.Ports {
+		calls = append(calls, request{
+			method: http.MethodPut, path: path + "/remove_router_interface", token: c.admin, body: []byte(`{"port_id": "` + p.ID + `"}`),
+		})
+	}
+	for _, q := range calls {
+		if _, err := c.do(ctx, q); err != nil {
+			return err
+		}
 	}
 	return nil
 }
