@@ -90,7 +90,8 @@ type setting struct {
 var amphoraFlavor = map[string]setting{
 	"loadbalancer_topology": {
 		"The load balancer topology. One of: SINGLE - One amphora per load balancer. ACTIVE_STANDBY - Two amphora per load balancer.",
-		"string", []string{"ACTIVE_STANDBY", "SINGLE"},
+		"string",
+		[]string{"ACTIVE_STANDBY", "SINGLE"},
 	},
 	"compute_flavor": {"The compute driver flavor ID.", "string", nil},
 	"amp_image_tag":  {"The amphora image tag.", "string", nil},
@@ -138,7 +139,8 @@ func fits(settings map[string]setting, data map[string]any) error {
 }
 
 func (d *amphoraDriver) flavorMetadata() (map[string]string, error) { return about(amphoraFlavor), nil }
-func (d *amphoraDriver) zoneMetadata() (map[string]string, error)   { return about(amphoraZone), nil }
+
+func (d *amphoraDriver) zoneMetadata() (map[string]string, error) { return about(amphoraZone), nil }
 
 func about(settings map[string]setting) map[string]string {
 	all := map[string]string{}

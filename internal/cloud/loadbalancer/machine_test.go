@@ -160,12 +160,15 @@ func some[T any](m *machine, what string, table *store.Table[T], id func(*T) str
 func (m *machine) lb() string {
 	return some(m, "lb", m.s.LoadBalancers, func(r *lbRow) string { return r.ID })
 }
+
 func (m *machine) listener() string {
 	return some(m, "listener", m.s.Listeners, func(r *listenerRow) string { return r.ID })
 }
+
 func (m *machine) pool() string {
 	return some(m, "pool", m.s.LBPools, func(r *poolRow) string { return r.ID })
 }
+
 func (m *machine) policy() string {
 	return some(m, "policy", m.s.L7Policies, func(r *policyRow) string { return r.ID })
 }

@@ -24,8 +24,13 @@ const quotaRecord = ""
 // quotaResources are what has quotas, as Octavia's database calls them, with
 // what errors call them.
 var quotaResources = []struct{ name, called string }{
-	{"load_balancer", "Load Balancer"}, {"listener", "Listener"}, {"member", "Member"}, {"pool", "Pool"},
-	{"health_monitor", "Health Monitor"}, {"l7policy", "L7 Policy"}, {"l7rule", "L7 Rule"},
+	{"load_balancer", "Load Balancer"},
+	{"listener", "Listener"},
+	{"member", "Member"},
+	{"pool", "Pool"},
+	{"health_monitor", "Health Monitor"},
+	{"l7policy", "L7 Policy"},
+	{"l7rule", "L7 Rule"},
 }
 
 // otherSpelling has the two names that the API has twice.

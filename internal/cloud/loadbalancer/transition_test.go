@@ -138,7 +138,7 @@ func TestALoadBalancerIsPendingForTheDelay(t *testing.T) {
 		if got := c.status(lb); got != pendingCreate {
 			t.Errorf("it is %s before the delay is over", got)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if got := c.status(lb); got != active {
 			t.Errorf("it is %s when the delay is over", got)
@@ -165,7 +165,7 @@ func TestAmphoraeTakeLonger(t *testing.T) {
 			if got := c.status(lb); got == active {
 				t.Errorf("%s: it is ACTIVE too early", step.call)
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			synctest.Wait()
 			if got := c.status(lb); got != active {
 				t.Errorf("%s: it is %s", step.call, got)
@@ -191,7 +191,7 @@ func TestAnOVNThatDoesNotFollowHoldsALoadBalancerUpForATimeOnly(t *testing.T) {
 		if got := c.status(lb); got != pendingCreate {
 			t.Errorf("it is %s before", got)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if got := c.status(lb); got != active {
 			t.Errorf("it is %s after", got)
