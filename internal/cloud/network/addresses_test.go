@@ -12,10 +12,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
 	"github.com/kuryr-go/kuryr/internal/cloud/model"
+	"github.com/kuryr-go/kuryr/internal/cloud/network"
 	"github.com/kuryr-go/kuryr/internal/cloud/store"
 )
 
@@ -259,6 +261,37 @@ func (a *addressing) agree(t *rapid.T) {
 			if p == nil || len(p.FixedIPs) != len(fixed) {
 				t.Fatalf("port %s is %+v, want addresses %v", id, p, fixed)
 			}
+		}
+	})
+}
+
+// A process that starts again knows which addresses are taken, and how much of the quotas is used.
+func TestANewProcessGoesOnWhereTheOldOneStopped(t *testing.T) {
+	const quota = 13
+	s := newSite(t, func(o *network.Options) { o.Quota["port"] = quota })
+	n := s.make("member", "/networks", `{"network":{}}`)
+	s.make("member", "/subnets", `{"subnet":{"network_id":"`+n+`","ip_version":4,"cidr":"10.0.0.0/28"}}`)
+	body := `{"port":{"network_id":"` + n + `"}}`
+	const first = 6
+	for range first {
+		s.make("member", "/ports", body)
+	}
+	s.Close()
+	again, err := network.New(s.Tables, network.Options{
+		Authenticator: callers{"member": {ProjectID: memberProject, Roles: []string{"member"}}}, GeneveRange: "1:2000", Quota: map[string]int{"port": quota}, Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Service = again
+	defer again.Close()
+	for range quota - first {
+		s.make("member", "/ports", body)
+	}
+	s.refuse("member", http.MethodPost, "/ports", body, 409, "OverQuota", "Quota exceeded for resources: ['port'].")
+	s.View(func(r store.Reader) {
+		if why := s.brokenAddresses(r); why != "" {
+			t.Error(why)
 		}
 	})
 }
