@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -69,5 +70,20 @@ func BenchmarkCreateAndDeleteAPortAmongSixtyThousand(b *testing.B) {
 	for b.Loop() {
 		id := s.make("member", "/ports", body)
 		s.ask("member", http.MethodDelete, "/ports/"+id, "")
+	}
+}
+
+// BenchmarkMemoryOfAPort tells how much a port takes, with its indexes.
+func BenchmarkMemoryOfAPort(b *testing.B) {
+	const ports = 100_000
+	for b.Loop() {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		s, _ := crowd(b, ports)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/ports, "B/port")
+		runtime.KeepAlive(s)
 	}
 }
