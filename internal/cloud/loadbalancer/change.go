@@ -26,13 +26,15 @@ type (
 	ruleRow     = model.L7Rule
 )
 
-// edit changes a row.
+// edit changes a row, and says so in its updated_at, unless it is still being made.
 func edit[T any, P row[T]](s *Service, tx *store.Tx, table *store.Table[T], id string, change func(*T)) *T {
 	changed := new(T)
 	*changed = *table.Get(tx, id)
 	change(changed)
-	now := s.o.Now().UTC()
-	P(changed).LB().UpdatedAt = &now
+	if m := P(changed).LB(); m.ProvisioningStatus != pendingCreate {
+		now := s.o.Now().UTC()
+		m.UpdatedAt = &now
+	}
 	table.Put(tx, changed)
 	return changed
 }

@@ -187,8 +187,7 @@ func (g *graph) listener(body wsme.Object) error {
 	if err := g.s.checkListener(g.tx, g.lb, l); err != nil {
 		return err
 	}
-	g.d.nextListener(l)
-	g.s.Listeners.Put(g.tx, l)
+	g.s.putListener(g.tx, g.d, l)
 	inside := body.Objects("l7policies")
 	if l.Protocol == prometheus && len(inside) > 0 {
 		return noChildren()

@@ -88,10 +88,18 @@ func (s *Service) createListener(r *api.Request) (api.Reply, error) {
 		if err := d.listener(l, body); err != nil {
 			return api.Reply{}, err
 		}
-		d.nextListener(l)
-		s.Listeners.Put(tx, l)
+		s.putListener(tx, d, l)
 		return created("listener", s.showListener(tx, l))
 	})
+}
+
+// putListener makes a listener. To give it a pool counts as its first change.
+func (s *Service) putListener(tx *store.Tx, d driver, l *listenerRow) {
+	if l.DefaultPoolID != nil {
+		l.UpdatedAt = &l.CreatedAt
+	}
+	d.nextListener(l)
+	s.Listeners.Put(tx, l)
 }
 
 // newListener is a listener as a body describes it, with Octavia's defaults.

@@ -152,12 +152,7 @@ func (s *Service) poolTree(r store.Reader, p *model.LBPool) map[string]any {
 	shown, inside := s.showPool(r, p), []any{}
 	delete(shown, "loadbalancers")
 	delete(shown, "healthmonitor_id")
-	shown["healthmonitor"] = nil
-	if hm := s.monitorOf(r, p.ID); hm != nil {
-		m := s.showMonitor(r, hm)
-		delete(m, "pools")
-		shown["healthmonitor"] = m
-	}
+	shown["healthmonitor"] = nil // whether there is one or not
 	for m := range s.Members.By(r, s.Index.MemberByPool, p.ID) {
 		inside = append(inside, s.showMember(r, m))
 	}

@@ -35,7 +35,9 @@ func (s *Service) serveVersions() {
 		}
 		return api.Reply{Body: map[string]any{"versions": all}}, nil
 	})
-	s.mux.HandleOpen("GET /healthcheck", func(*api.Request) (api.Reply, error) { return api.Reply{}, nil })
+	s.mux.HandleOpen("GET /healthcheck", func(*api.Request) (api.Reply, error) {
+		return api.Reply{Body: map[string]any{"detailed": false, "reasons": []any{}}}, nil
+	})
 	for _, path := range append([]string{"/v2.0/octavia", "/v2/octavia"}, prefixes...) {
 		s.mux.Handle("GET "+path, func(*api.Request) (api.Reply, error) { return api.Reply{Body: "v2"}, nil })
 	}
