@@ -78,7 +78,7 @@ func bracketed(address string) string {
 func (b *balancer) healthCheck(c lbClass, s lbService) Row {
 	hm := s.pool.monitor
 	return Row{
-		Table: tableHealthCheck, Key: hm.ID + " " + s.vip(),
+		Table: tableHealthCheck, Key: checkKey(c.key(b.ID), hm.ID, s.vip()),
 		In: []Place{{tableLoadBalancer, c.key(b.ID), "health_check"}},
 		Columns: ovsdb.Columns{
 			"vip": s.vip(),

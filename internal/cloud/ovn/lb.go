@@ -95,11 +95,16 @@ func ownsBalancer(row *ovsdb.Row) (id, key string, ok bool) {
 }
 
 func ownsHealthCheck(row *ovsdb.Row) (id, key string, ok bool) {
-	if parent := row.Parent(tableLoadBalancer, "health_check"); parent != nil {
-		id = parent.String("name")
+	parent := row.Parent(tableLoadBalancer, "health_check")
+	if parent == nil {
+		return "", "", false
 	}
-	return id, row.Entry(columnIDs, idMonitor) + " " + row.String("vip"), isID(id)
+	id, in, ok := ownsBalancer(parent)
+	return id, checkKey(in, row.Entry(columnIDs, idMonitor), row.String("vip")), ok
 }
+
+// checkKey tells the health checks of all rows of Load_Balancer apart.
+func checkKey(in, monitor, vip string) string { return in + " " + monitor + " " + vip }
 
 // rows gives a row for each class that there is, with its health checks. A
 // load balancer with nothing in it has one, which keeps its place.

@@ -208,7 +208,7 @@ func TestALoadBalancerIsLaidOutAsTheProviderDoes(t *testing.T) {
 	}}
 	for _, vip := range []string{"10.0.0.100", "203.0.113.86"} {
 		want = append(want, Row{
-			Table: tableHealthCheck, Key: "hm-p80 " + vip + ":80", In: []Place{{tableLoadBalancer, "lb tcp " + byConnection, "health_check"}},
+			Table: tableHealthCheck, Key: "lb tcp " + byConnection + " hm-p80 " + vip + ":80", In: []Place{{tableLoadBalancer, "lb tcp " + byConnection, "health_check"}},
 			Columns: ovsdb.Columns{
 				"vip":     vip + ":80",
 				"options": ovsdb.Map{"interval": "5", "timeout": "3", "success_count": "2", "failure_count": "4"},
