@@ -98,7 +98,10 @@ func (s *Service) resecure(c *rest.Call, tx *store.Tx, v rest.Values, old, p *mo
 		return nil
 	}
 	slices.Sort(p.SecurityGroups)
-	return s.portGroups(tx, c, p)
+	// Neutron looks for the owner in the request alone.
+	checked := *p
+	checked.DeviceOwner = v.String("device_owner")
+	return s.portGroups(tx, c, &checked)
 }
 
 // dhcpOptions merges a request's DHCP options into a port's.
