@@ -54,11 +54,6 @@ func parseExtensions(table string, wanted []string) (all []extension, err error)
 	return all, nil
 }
 
-// has tells whether an extension is there.
-func (s *Service) has(alias string) bool {
-	return slices.ContainsFunc(s.extensions, func(e extension) bool { return e.Alias == alias })
-}
-
 // serveDiscovery serves what a client asks first.
 func (s *Service) serveDiscovery() {
 	s.mux.HandleOpen("GET /{$}", func(r *api.Request) (api.Reply, error) {

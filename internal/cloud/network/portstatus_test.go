@@ -5,6 +5,7 @@ package network_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"sync"
@@ -19,8 +20,9 @@ import (
 
 // hosts are the hypervisors of a site, which come and go.
 type hosts struct {
-	mu  sync.Mutex
-	all []model.Chassis
+	mu      sync.Mutex
+	all     []model.Chassis
+	removed []string
 }
 
 func (h *hosts) Settle(context.Context, uint64) error { return nil }
@@ -31,7 +33,10 @@ func (h *hosts) Chassis() []model.Chassis {
 	return h.all
 }
 
-func (h *hosts) RemoveChassis(context.Context, string) error { return nil }
+func (h *hosts) RemoveChassis(_ context.Context, name string) error {
+	h.removed = append(h.removed, name)
+	return nil
+}
 
 func (h *hosts) set(all ...model.Chassis) {
 	h.mu.Lock()
@@ -226,4 +231,19 @@ func TestHypervisorsAreAgents(t *testing.T) {
 // active holds when a port is.
 func (s *site) active(id string) func(store.Reader) bool {
 	return func(r store.Reader) bool { return s.Ports.Get(r, id).Status == "ACTIVE" }
+}
+
+func TestAnAgentGoesWithItsHypervisor(t *testing.T) {
+	h := &hosts{}
+	h.set(host("node1"))
+	s := newSite(t, withHosts(h))
+	s.ask("admin", http.MethodGet, "/agents/node1", "")
+	s.refuse("member", http.MethodGet, "/agents/node1", "", 404, "HTTPNotFound", "The resource could not be found.")
+	s.refuse("admin", http.MethodGet, "/agents/node2", "", 404, "AgentNotFound", "Agent node2 could not be found.")
+	s.refuse("admin", http.MethodPut, "/agents/node1", `{"agent":{"admin_state_up":false}}`, 400, "BadRequest", "Bad agent request: OVN agent status cannot be updated.")
+	s.ask("admin", http.MethodDelete, "/agents/node1", "")
+	s.refuse("admin", http.MethodDelete, "/agents/node2", "", 404, "AgentNotFound", "Agent node2 could not be found.")
+	if fmt.Sprint(h.removed) != "[node1]" {
+		t.Errorf("removed: %v", h.removed)
+	}
 }
