@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -187,15 +189,23 @@ func TestAKindOfPortThatOVNDoesNotBind(t *testing.T) {
 	s.want(able, "binding:vif_type", "ovs")
 }
 
-// TestBindingsAreAsNeutronsAre replays what Neutron answered with hypervisors node1 and node2.
-func TestBindingsAreAsNeutronsAre(t *testing.T) {
+// TestBoundPortsAnswerAsNeutronsDid replays what Neutron answered with hypervisors node1 and node2.
+func TestBoundPortsAnswerAsNeutronsDid(t *testing.T) {
 	h := &hosts{}
 	h.set(host("node1"), host("node2"))
-	text, err := os.ReadFile("testdata/hosts/bindings.txt")
-	if err != nil {
-		t.Fatal(err)
+	files, err := filepath.Glob("testdata/hosts/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts: %v", err)
 	}
-	play(newSite(t, withHosts(h)), string(text))
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			play(newSite(t, withHosts(h)), string(text))
+		})
+	}
 }
 
 func TestHypervisorsAreAgents(t *testing.T) {
