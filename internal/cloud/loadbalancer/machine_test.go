@@ -144,6 +144,19 @@ type machine struct {
 	limits map[string]int
 }
 
+// begin starts an Octavia over the tables, as after a crash when there was one.
+func (m *machine) begin(tables *model.Tables) {
+	o := quick()
+	o.Quota = m.limits
+	m.octavia = direct(m.rt, tables, o)
+	m.gate.close()
+}
+
+func (m *machine) crash(*rapid.T) {
+	m.stop()
+	m.begin(m.s.Tables)
+}
+
 func (m *machine) draw(what string, from ...string) string {
 	return rapid.SampledFrom(from).Draw(m.rt, what)
 }
@@ -404,22 +417,20 @@ func TestNoOrderOfRequestsLeadsToAnInconsistentCloud(t *testing.T) {
 	t.Cleanup(func() { uuid.SetRand(nil) })
 	rapid.Check(t, func(rt *rapid.T) {
 		uuid.SetRand(rand.New(rand.NewSource(1))) // the same ids whenever a failure is tried again
-		o := quick()
-		o.Quota = map[string]int{"load_balancer": 3, "listener": 4, "pool": 4, "member": 4, "health_monitor": 2, "l7policy": 3, "l7rule": 3}
 		tables := model.New()
 		seed(tables)
-		c := direct(rt, tables, o)
-		defer c.stop()
-		c.gate.close()
-		defer c.gate.open()
-		m := &machine{octavia: c, rt: rt, limits: o.Quota}
+		m := &machine{rt: rt, limits: map[string]int{
+			"load_balancer": 3, "listener": 4, "pool": 4, "member": 4, "health_monitor": 2, "l7policy": 3, "l7rule": 3,
+		}}
+		m.begin(tables)
+		defer func() { m.stop() }()
 		m.try("", at("POST", "/loadbalancers"), ref{"loadbalancer": ref{"vip_subnet_id": subnet4, "provider": "amphora", "listeners": []any{
 			ref{"protocol": "HTTP", "protocol_port": 80, "default_pool": ref{"name": "p", "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN"}},
 		}}})
 		for range 3 {
 			rt.Repeat(map[string]func(*rapid.T){
 				"": m.check, "create": m.createLB, "change": m.changeLB, "listeners": m.listeners, "pools": m.pools, "members": m.members,
-				"monitors": m.monitors, "policies": m.policies, "more policies": m.policies, "follow": m.follow,
+				"monitors": m.monitors, "policies": m.policies, "more policies": m.policies, "follow": m.follow, "crash": m.crash,
 			})
 		}
 		m.deleteAll()
