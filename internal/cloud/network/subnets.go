@@ -125,7 +125,7 @@ func (s *Service) place(tx *store.Tx, v rest.Values, sub *model.Subnet, pool *mo
 		text := gateway.String()
 		sub.GatewayIP = &text
 	}
-	if v["allocation_pools"] == nil {
+	if len(sub.AllocationPools) == 0 {
 		sub.AllocationPools = defaultPools(sub)
 	} else if err := s.checkPoolsOf(sub); err != nil {
 		return err

@@ -6,6 +6,7 @@ package rest
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/kuryr-go/kuryr/internal/cloud/api"
@@ -204,7 +205,7 @@ func read(r *api.Request, name, plural string, bulk bool) (objects []map[string]
 	if err != nil || body == nil {
 		return nil, false, BadRequest("Body contains invalid data")
 	}
-	if len(body) == 0 {
+	if len(body) == 0 && r.Method != http.MethodPut {
 		return nil, false, BadRequest("Resource body required")
 	}
 	// Neutron finds a list by the name and an "s" alone: what has another plural has no bulk.
@@ -222,6 +223,9 @@ func read(r *api.Request, name, plural string, bulk bool) (objects []map[string]
 	}
 	for _, item := range items {
 		wrapped, ok := item.(map[string]any)
+		if _, text := item.(string); text {
+			return nil, true, BadRequest("Object '%s' contains invalid data", name)
+		}
 		if !ok {
 			return nil, true, BadRequest("Body contains invalid data")
 		}
