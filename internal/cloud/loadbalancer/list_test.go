@@ -6,12 +6,15 @@ package loadbalancer
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kuryr-go/kuryr/internal/cloud/model"
 )
 
 // fleet makes load balancers a, B, c, d one second after the other.
@@ -154,4 +157,27 @@ func TestListsThatMakeNoSenseAreRefused(t *testing.T) {
 			t.Errorf("%s: %d %v", query, a.status, a.body)
 		}
 	}
+}
+
+func FuzzAnyQueryIsAnsweredOrRefused(f *testing.F) {
+	for _, query := range []string{"", "limit=-1", "limit=99999999999999999999", "sort=name:desc,", "sort_key=,&sort_dir=,", "tags=&not-tags-any=,", "fields", "marker=&page_reverse=True", "a=1&a=2", "%zz"} {
+		f.Add(query)
+	}
+	tables := model.New()
+	seed(tables)
+	c := direct(f, tables, quick())
+	f.Cleanup(c.stop)
+	c.make("", "/loadbalancers", "loadbalancer", ref{"vip_subnet_id": subnet4, "name": "a"})
+	f.Fuzz(func(t *testing.T, query string) {
+		for _, list := range []string{"loadbalancers", "members", "quotas", "flavors"} {
+			r := httptest.NewRequest(http.MethodGet, "/v2.0/lbaas/"+strings.Replace(list, "members", "pools/x/members", 1), nil)
+			r.URL.RawQuery = query
+			r.Header.Set("X-Auth-Token", "member")
+			w := httptest.NewRecorder()
+			c.s.Mux().ServeHTTP(w, r)
+			if w.Code >= http.StatusInternalServerError {
+				t.Errorf("%s?%s: %d %s", list, query, w.Code, w.Body)
+			}
+		}
+	})
 }
