@@ -185,14 +185,13 @@ func (s *Service) visibleQoSPolicy(r store.Reader, c api.Caller, id string) erro
 	return nil
 }
 
-// allocate makes a port, in the default security group of its project as every
-// port without groups.
+// allocate makes a port: secured as its network says, in the default security
+// group of its project, as every port that does not say otherwise.
 func (s *Service) allocate(tx *store.Tx, p model.Port) (*model.Port, *api.Error) {
-	p.PortSecurityEnabled = true
-	for g := range s.SecurityGroups.By(tx, s.Index.GroupByProject, p.ProjectID) {
-		if g.IsDefault {
-			p.SecurityGroups = []string{g.ID}
-		}
+	n := s.Networks.Get(tx, p.NetworkID)
+	p.PortSecurityEnabled = n == nil || n.PortSecurityEnabled
+	if g := s.SecurityGroups.First(tx, s.Index.DefaultGroupByProject, p.ProjectID); g != nil && p.PortSecurityEnabled {
+		p.SecurityGroups = []string{g.ID}
 	}
 	port, err := s.o.Ports.AllocatePort(tx, p)
 	if e := (*api.Error)(nil); errors.As(err, &e) {

@@ -32,6 +32,12 @@ func (c *octavia) portCount() (n int) {
 
 func TestTheVIPsPortIsAsEachProviderMakesIt(t *testing.T) {
 	c := start(t, quick())
+	must(c.s.Update(func(tx *store.Tx) error {
+		g := &model.SecurityGroup{IsDefault: true}
+		g.ID, g.ProjectID = "default", demo
+		c.s.SecurityGroups.Put(tx, g)
+		return nil
+	}))
 	for provider, want := range map[string]func(lb string) model.Port{
 		providerOVN: func(lb string) model.Port { return model.Port{Name: "ovn-lb-vip-" + lb, AdminStateUp: true} },
 		providerAmphora: func(lb string) model.Port {
@@ -41,6 +47,7 @@ func TestTheVIPsPortIsAsEachProviderMakesIt(t *testing.T) {
 		lb := c.make("", "/loadbalancers", "loadbalancer", ref{"vip_subnet_id": subnet4, "provider": provider})
 		p, w := c.port(lb), want(lb)
 		w.NetworkID, w.ProjectID, w.PortSecurityEnabled = network, demo, true
+		w.SecurityGroups = []string{"default"}
 		w.FixedIPs = []model.FixedIP{{SubnetID: subnet4, IPAddress: c.get("/loadbalancers/" + lb).text("loadbalancer.vip_address")}}
 		if diff := cmp.Diff(w, p, cmpopts.IgnoreFields(model.Port{}, "ID")); diff != "" {
 			t.Errorf("%s: %s", provider, diff)
