@@ -107,15 +107,13 @@ func unordered(key string) bool { return key != "dns_nameservers" }
 // their texts, in place. In an ordered answer the order of the resources counts.
 func (m *mask) arrange(v any, ordered bool) {
 	m.learn(v)
+	// Before anything else: host names are made of the addresses.
+	m.addresses(v, "")
 	m.sort(v, "", ordered)
 }
 
 // body masks an answer that is arranged.
-func (m *mask) body(v any) any {
-	// Before anything else: host names are made of the addresses.
-	m.addresses(v, "")
-	return m.walk(v, "", true)
-}
+func (m *mask) body(v any) any { return m.walk(v, "", true) }
 
 // addresses names the addresses that were drawn by lot.
 func (m *mask) addresses(v any, key string) {
