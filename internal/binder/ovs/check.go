@@ -9,6 +9,9 @@ import (
 	"net"
 	"strings"
 
+	"github.com/ovn-kubernetes/libovsdb/mapper"
+	"github.com/ovn-kubernetes/libovsdb/ovsdb"
+
 	"github.com/kuryr-go/kuryr/internal/binder"
 	"github.com/kuryr-go/kuryr/internal/binder/sandbox"
 	"github.com/kuryr-go/kuryr/internal/fault"
@@ -49,7 +52,7 @@ func (b *Binder) check(ctx context.Context, r *binder.Request, made *binder.Resu
 	if err != nil {
 		return err
 	}
-	row, err := b.rowDifferences(p)
+	row, err := b.rowDifferences(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -72,13 +75,12 @@ func (b *Binder) hostDifferences(p *plan) ([]string, error) {
 	return nil, nil
 }
 
-func (b *Binder) rowDifferences(p *plan) ([]string, error) {
-	c, err := b.session.current()
+func (b *Binder) rowDifferences(ctx context.Context, p *plan) ([]string, error) {
+	in, err := b.session.readInterface(ctx, p.host.Name)
 	if err != nil {
 		return nil, err
 	}
-	in, ok := c.iface(p.host.Name)
-	if !ok {
+	if in == nil {
 		return []string{"interface " + p.host.Name + " is missing in the switch's database"}, nil
 	}
 	var out []string
@@ -89,4 +91,31 @@ func (b *Binder) rowDifferences(p *plan) ([]string, error) {
 		out = append(out, fmt.Sprintf("interface %s has the error %q", p.host.Name, *in.Error))
 	}
 	return out, nil
+}
+
+// readInterface asks the server for an interface's external_ids and error: a
+// check must not miss what the replica has not heard of yet. It is nil when
+// there is none of that name.
+func (s *session) readInterface(ctx context.Context, name string) (*interfaceRow, error) {
+	c, err := s.current()
+	if err != nil {
+		return nil, err
+	}
+	results, err := s.transact(ctx, ovsdb.Operation{
+		Op: ovsdb.OperationSelect, Table: tableInterface, Columns: []string{columnExternal, columnError},
+		Where: []ovsdb.Condition{ovsdb.NewCondition(columnName, ovsdb.ConditionEqual, name)},
+	})
+	if err != nil || len(results[0].Rows) == 0 {
+		return nil, err
+	}
+	in := &interfaceRow{Name: name}
+	schema := c.client.Schema()
+	info, err := mapper.NewInfo(tableInterface, schema.Table(tableInterface), in)
+	if err != nil {
+		return nil, fmt.Errorf("read interface %s: %w", name, err)
+	}
+	if err := mapper.NewMapper(schema).GetRowData(&results[0].Rows[0], info); err != nil {
+		return nil, fmt.Errorf("read interface %s: %w", name, err)
+	}
+	return in, nil
 }

@@ -16,6 +16,8 @@ const (
 	tableBridge     = "Bridge"
 	tablePort       = "Port"
 	tableInterface  = "Interface"
+	columnName      = "name"
+	columnError     = "error"
 	columnExternal  = "external_ids"
 	columnNextCfg   = "next_cfg"
 	columnPortsList = "ports"

@@ -23,6 +23,10 @@ import (
 	"github.com/kuryr-go/kuryr/internal/lease"
 )
 
+// The first thread does not end with a goroutine that keeps it: the main one
+// has it, so that no sandbox is made there, to live as long as the process.
+func init() { runtime.LockOSThread() }
+
 // newSandbox makes a network namespace with a path, as a container engine does.
 func newSandbox(t testing.TB) string {
 	t.Helper()

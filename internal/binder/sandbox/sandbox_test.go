@@ -21,6 +21,10 @@ import (
 	"github.com/kuryr-go/kuryr/internal/lease"
 )
 
+// The first thread does not end with a goroutine that keeps it: the main one
+// has it, so that no sandbox is made there, to live as long as the process.
+func init() { runtime.LockOSThread() }
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // newSandbox opens a new namespace that lives while it is open.
