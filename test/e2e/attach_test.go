@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -198,10 +199,21 @@ func newAgent(t *testing.T, node *openstack.Node, o rig.AgentOptions) *rig.Agent
 			t.Error(err)
 		}
 		if t.Failed() {
-			t.Logf("agent's log: %s", a.LogFile())
+			t.Logf("agent's log, its end:\n%s", logTail(a))
 		}
 	})
 	return a
+}
+
+// logTail is the end of an agent's log, for a test that failed: the file goes
+// with the test.
+func logTail(a *rig.Agent) []byte {
+	const size = 16 << 10
+	b, err := os.ReadFile(a.LogFile())
+	if err != nil {
+		return []byte(err.Error())
+	}
+	return b[max(0, len(b)-size):]
 }
 
 func result(t *testing.T, b []byte) types100.Result {

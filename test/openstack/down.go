@@ -133,7 +133,7 @@ func (c *Cloud) discardGuests(ctx context.Context) error {
 // discard ends what runs in a namespace and removes it.
 func (c *Cloud) discard(ctx context.Context, ns Netns) error {
 	if !ns.Exists() {
-		return ns.remove()
+		return ns.Remove()
 	}
 	pids, err := ns.inhabitants()
 	if err != nil {
@@ -142,7 +142,7 @@ func (c *Cloud) discard(ctx context.Context, ns Netns) error {
 	if err := killPids(ctx, pids); err != nil {
 		return err
 	}
-	return ns.remove()
+	return ns.Remove()
 }
 
 // inhabitants gives the processes in the namespace, without this one and those

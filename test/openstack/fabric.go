@@ -50,7 +50,7 @@ func (c *Cloud) makeFabric() error {
 		return err
 	}
 	fab := c.Outside()
-	if err := fab.make(); err != nil {
+	if err := fab.Make(); err != nil {
 		return err
 	}
 	for _, b := range []string{bridgeManagement, bridgeTunnel, bridgeProvider} {
@@ -62,7 +62,7 @@ func (c *Cloud) makeFabric() error {
 		return err
 	}
 	ctl := c.Control()
-	if err := ctl.make(); err != nil {
+	if err := ctl.Make(); err != nil {
 		return err
 	}
 	if err := c.cable(ctl, "mgmt0", bridgeManagement, "mgmtc"); err != nil {

@@ -118,8 +118,8 @@ func (n Netns) handle() (*netlink.Handle, error) {
 	return h, nil
 }
 
-// make makes the namespace, with its loopback up, unless it is there.
-func (n Netns) make() error {
+// Make makes the namespace, with its loopback up, unless it is there.
+func (n Netns) Make() error {
 	if n.Exists() {
 		return nil
 	}
@@ -147,8 +147,8 @@ func (n Netns) make() error {
 	return setUp(h, "lo")
 }
 
-// remove removes the name. The namespace itself goes with the last process in it.
-func (n Netns) remove() error {
+// Remove removes the name. The namespace itself goes with the last process in it.
+func (n Netns) Remove() error {
 	if err := unix.Unmount(n.Path(), unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("openstack: remove namespace %s: %w", n.Name, err)
 	}

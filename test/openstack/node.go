@@ -123,7 +123,7 @@ func (n *Node) start(ctx context.Context) error {
 	if err := os.MkdirAll(n.file(""), 0o755); err != nil {
 		return fmt.Errorf("openstack: start %s: %w", n.Name, err)
 	}
-	if err := n.Netns().make(); err != nil {
+	if err := n.Netns().Make(); err != nil {
 		return err
 	}
 	for dev, bridge := range map[string]string{"mgmt0": bridgeManagement, "ul0": bridgeTunnel, "ex0": bridgeProvider} {

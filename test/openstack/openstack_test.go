@@ -212,7 +212,7 @@ func testNetns(t *testing.T, name string) Netns {
 		t.Skip("needs root, to make network namespaces")
 	}
 	n := Netns{name + "-" + newUUID()[:8]}
-	if err := n.make(); err != nil {
+	if err := n.Make(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

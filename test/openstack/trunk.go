@@ -67,7 +67,7 @@ func (t *TrunkVM) boot(ctx context.Context) error {
 		return err
 	}
 	for vlan, m := range t.all() {
-		if err := m.Netns().make(); err != nil {
+		if err := m.Netns().Make(); err != nil {
 			return err
 		}
 		if err := n.wire(m.Netns(), m.NICs[0], true); err != nil {

@@ -154,7 +154,7 @@ func (n *Node) boot(ctx context.Context, m *VM) error {
 			return fmt.Errorf("openstack: boot VM %s: %w", m.Name, err)
 		}
 	}
-	if err := m.Netns().make(); err != nil {
+	if err := m.Netns().Make(); err != nil {
 		return err
 	}
 	for i, nic := range m.NICs {

@@ -12,12 +12,10 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"strings"
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 
 	"github.com/kuryr-go/kuryr/test/openstack"
 )
@@ -45,34 +43,15 @@ func NamedSandbox(name string) (*Sandbox, error) {
 }
 
 func makeSandbox(s *Sandbox) (*Sandbox, error) {
-	made := make(chan error)
-	go func() {
-		// The thread has another namespace now and dies with the goroutine.
-		runtime.LockOSThread()
-		made <- makeNetns(s.Name)
-	}()
-	if err := <-made; err != nil {
+	if err := s.Make(); err != nil {
 		return nil, fmt.Errorf("rig: make sandbox: %w", err)
 	}
 	return s, nil
 }
 
-func makeNetns(name string) error {
-	h, err := netns.NewNamed(name)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = h.Close() }()
-	lo, err := netlink.LinkByName("lo")
-	if err != nil {
-		return err
-	}
-	return netlink.LinkSetUp(lo)
-}
-
 // Close removes the namespace, with whatever is in it.
 func (s *Sandbox) Close() error {
-	if err := netns.DeleteNamed(s.Name); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := s.Remove(); err != nil {
 		return fmt.Errorf("rig: remove sandbox %s: %w", s.Name, err)
 	}
 	return nil
