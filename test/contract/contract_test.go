@@ -5,10 +5,8 @@ package contract
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -38,23 +36,6 @@ func readGolden(t *testing.T, s *Script) Transcript {
 	return tr
 }
 
-// readUnjudged gives the scenarios whose differences nobody has looked through
-// yet: they run, and what they find is told but fails nothing.
-func readUnjudged(t *testing.T) map[string]bool {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", "unjudged.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := map[string]bool{}
-	for line := range strings.Lines(string(b)) {
-		if name := strings.TrimSpace(line); name != "" && name[0] != '#' {
-			names[name] = true
-		}
-	}
-	return names
-}
-
 // compareWithGolden runs the scenarios on an embedded cloud. Whatever it says
 // otherwise than the golden files must be in differences.txt, and whatever is
 // there must be so.
@@ -64,9 +45,7 @@ func compareWithGolden(t *testing.T, c *Cloud, can func(*Script) bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unjudged := readUnjudged(t)
-	open := map[string]int{}
-	var mu sync.Mutex // guards known, ran and open
+	var mu sync.Mutex // guards known and ran
 	ran := map[string]bool{}
 	all := scripts(t)
 	var left []string
@@ -77,7 +56,9 @@ func compareWithGolden(t *testing.T, c *Cloud, can func(*Script) bool) {
 				continue
 			}
 			t.Run(s.Name, func(t *testing.T) {
-				t.Parallel()
+				if !s.Alone {
+					t.Parallel()
+				}
 				got, err := Run(t.Context(), c, s)
 				if err != nil {
 					t.Errorf("%v\nso far:\n%s", err, tail(got))
@@ -85,10 +66,7 @@ func compareWithGolden(t *testing.T, c *Cloud, can func(*Script) bool) {
 				mu.Lock()
 				defer mu.Unlock()
 				ran[s.Name] = err == nil
-				unknown := known.Unknown(s.Name, Compare(readGolden(t, s), got))
-				if unjudged[s.Name] {
-					open[s.Name] = len(unknown)
-				} else if len(unknown) > 0 {
+				if unknown := known.Unknown(s.Name, Compare(readGolden(t, s), got)); len(unknown) > 0 {
 					t.Errorf("%d differences:\n%s", len(unknown), Format(unknown))
 				}
 			})
@@ -96,9 +74,6 @@ func compareWithGolden(t *testing.T, c *Cloud, can func(*Script) bool) {
 	})
 	if len(left) > 0 {
 		fmt.Println("contract: not run here, for want of OVN or of where the openstack command can run:", strings.Join(left, ", "))
-	}
-	for _, name := range slices.Sorted(maps.Keys(open)) {
-		fmt.Printf("contract: %s: not run as a test, its %d differences are not judged yet (testdata/unjudged.txt)\n", name, open[name])
 	}
 	for _, gone := range known.Gone(func(scenario string) bool {
 		if strings.Contains(scenario, "*") {
