@@ -34,16 +34,19 @@ func (s *server[T]) create(r *api.Request) (api.Reply, error) {
 		}
 		wanted = append(wanted, w)
 	}
-	var made []*T
+	var answer any
 	seq, err := s.engine.Store.Update(func(tx *store.Tx) error {
-		made, err = s.make(c, tx, wanted)
+		made, err := s.make(c, tx, wanted)
+		if err == nil {
+			answer = s.written(c, tx, made, bulk)
+		}
 		return err
 	})
 	if err != nil {
 		return api.Reply{}, err
 	}
 	s.engine.settle(r.Context(), seq)
-	return api.Reply{Status: http.StatusCreated, Body: s.written(c, made, bulk)}, nil
+	return api.Reply{Status: http.StatusCreated, Body: answer}, nil
 }
 
 // wanted checks and completes one object of a create request.
@@ -119,21 +122,20 @@ func (s *server[T]) admit(c *Call, tx *store.Tx, wanted []creation) error {
 	return nil
 }
 
-// written is the answer to a change: the rows as they are now.
-func (s *server[T]) written(c *Call, rows []*T, bulk bool) any {
+// written is the answer to a change: the rows as the change left them, whatever
+// the network makes of it before the answer is sent.
+func (s *server[T]) written(c *Call, tx *store.Tx, rows []*T, bulk bool) any {
 	var text []byte
-	s.engine.Store.View(func(r store.Reader) {
-		for i, row := range rows {
-			// Another commit may have been about it already.
-			if now := s.Table.Get(r, s.Meta(row).ID); now != nil {
-				row = now
-			}
-			if i > 0 {
-				text = append(text, ',')
-			}
-			text = s.appendShown(text, c, r, row, nil)
+	for i, row := range rows {
+		// The change may have gone on with a row after it was put.
+		if now := s.Table.Get(tx, s.Meta(row).ID); now != nil {
+			row = now
 		}
-	})
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = s.appendShown(text, c, tx, row, nil)
+	}
 	if bulk {
 		return named(s.Plural, append(append([]byte{'['}, text...), ']'))
 	}
@@ -183,38 +185,48 @@ func (s *server[T]) update(r *api.Request) (api.Reply, error) {
 	if err != nil {
 		return api.Reply{}, err
 	}
-	row := new(T)
+	var answer any
 	seq, err := s.engine.Store.Update(func(tx *store.Tx) error {
-		old, err := s.find(c, tx)
-		if err != nil {
-			return err
+		row, err := s.change(c, tx, v)
+		if err == nil {
+			answer = s.written(c, tx, []*T{row}, false)
 		}
-		*row = *old
-		if err := apply(row, s.Columns, v); err != nil {
-			return err
-		}
-		if err := s.permit(c, tx, "update", v, row); err != nil {
-			return err
-		}
-		if err := s.match(c, old); err != nil {
-			return err
-		}
-		if s.Update != nil {
-			if err := s.Update(c, tx, v, old, row); err != nil {
-				return err
-			}
-		}
-		if len(v) > 0 || s.EmptyCounts || !reflect.DeepEqual(old, row) {
-			s.engine.Touch(s.Meta(row))
-			s.Table.Put(tx, row)
-		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return api.Reply{}, err
 	}
 	s.engine.settle(r.Context(), seq)
-	return api.Reply{Body: s.written(c, []*T{row}, false)}, nil
+	return api.Reply{Body: answer}, nil
+}
+
+// change gives the row its new values, and returns it.
+func (s *server[T]) change(c *Call, tx *store.Tx, v Values) (*T, error) {
+	old, err := s.find(c, tx)
+	if err != nil {
+		return nil, err
+	}
+	row := new(T)
+	*row = *old
+	if err := apply(row, s.Columns, v); err != nil {
+		return nil, err
+	}
+	if err := s.permit(c, tx, "update", v, row); err != nil {
+		return nil, err
+	}
+	if err := s.match(c, old); err != nil {
+		return nil, err
+	}
+	if s.Update != nil {
+		if err := s.Update(c, tx, v, old, row); err != nil {
+			return nil, err
+		}
+	}
+	if len(v) > 0 || s.EmptyCounts || !reflect.DeepEqual(old, row) {
+		s.engine.Touch(s.Meta(row))
+		s.Table.Put(tx, row)
+	}
+	return row, nil
 }
 
 func (s *server[T]) delete(r *api.Request) (api.Reply, error) {
