@@ -46,11 +46,25 @@ func TestTheRealCloudSaysWhatTheGoldenFilesSay(t *testing.T) {
 				}
 				return
 			}
-			if found := Compare(readGolden(t, s), got); len(found) > 0 {
+			if found := slices.DeleteFunc(Compare(readGolden(t, s), got), settledSooner); len(found) > 0 {
 				t.Errorf("(real is the file, embedded is the real cloud now; run with -update after reading)\n%s", Format(found))
 			}
 		})
 	}
+}
+
+// settledSooner tells of a load balancer's status that was PENDING in the
+// recording: the real Octavia reads what it answers after it told the driver,
+// which on some days is done by then. The embedded one is always PENDING first.
+func settledSooner(d Difference) bool {
+	recorded, now := strings.Trim(d.Real, `"`), strings.Trim(d.Embedded, `"`)
+	switch d.Path[strings.LastIndex(d.Path, ".")+1:] {
+	case "provisioning_status":
+		return strings.HasPrefix(recorded, "PENDING_") && now == "ACTIVE"
+	case "operating_status":
+		return recorded == "OFFLINE" && (now == "ONLINE" || now == "NO_MONITOR")
+	}
+	return false
 }
 
 func TestTheEmbeddedCloudSaysOverOVNWhatTheRealOneSays(t *testing.T) {
