@@ -293,8 +293,9 @@ func TestKilledCloudsComeBackAndDownLeavesNothing(t *testing.T) {
 	for _, s := range services {
 		fail(t, c.Kill(t.Context(), s.Name))
 	}
-	c, err = openstack.Up(t.Context(), opts)
+	again, err := openstack.Up(t.Context(), opts)
 	fail(t, err)
+	c = again
 	n, err := c.AddNode(t.Context())
 	fail(t, err)
 	t.Run("and carry packets", func(t *testing.T) {
