@@ -70,7 +70,8 @@ func writeCloudsYAML(path string, c *cloud.Cloud) error {
 	return os.Rename(fresh, path)
 }
 
-// loginLine is what a shell must be told to use the cloud as admin.
+// loginLine is what a shell must be told to use the cloud as admin. It may end
+// in a log: of passwords it has only the one that everybody knows.
 func loginLine(c *cloud.Cloud, file string) string {
 	if file != "" {
 		if absolute, err := filepath.Abs(file); err == nil {
@@ -79,8 +80,12 @@ func loginLine(c *cloud.Cloud, file string) string {
 		return "export OS_CLIENT_CONFIG_FILE=" + quoted(file) + " OS_CLOUD=admin"
 	}
 	l := logins(c)["admin"]
+	password := quoted(l.Auth.Password)
+	if l.Auth.Password != cloud.DefaultSeed().AdminPassword {
+		password = "'adminPassword of the seed'"
+	}
 	return "export OS_AUTH_URL=" + l.Auth.URL + " OS_IDENTITY_API_VERSION=3 OS_REGION_NAME=" + quoted(l.Region) +
-		" OS_USERNAME=admin OS_PASSWORD=" + quoted(l.Auth.Password) + " OS_PROJECT_NAME=admin OS_USER_DOMAIN_NAME=Default OS_PROJECT_DOMAIN_NAME=Default"
+		" OS_USERNAME=admin OS_PASSWORD=" + password + " OS_PROJECT_NAME=admin OS_USER_DOMAIN_NAME=Default OS_PROJECT_DOMAIN_NAME=Default"
 }
 
 // quoted gives a word as a shell reads it.
