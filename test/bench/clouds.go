@@ -65,14 +65,14 @@ func measureCloud(ctx context.Context, o openstack.Options, calls int, f figures
 	if o.Embedded {
 		dir = openstack.EmbeddedDir()
 	}
-	running, _ := openstack.Attach(dir)
+	before := openstack.IsUp(dir)
 	c, err := openstack.Up(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		c.Close()
-		if running == nil {
+		if !before {
 			err = errors.Join(err, c.Down(context.WithoutCancel(ctx)))
 		}
 	}()

@@ -76,7 +76,7 @@ func TestTheEmbeddedCloudSaysOverOVNWhatTheRealOneSays(t *testing.T) {
 func embedded(t *testing.T) *openstack.Cloud {
 	t.Helper()
 	openstack.Require(t, true)
-	before := running(openstack.EmbeddedDir())
+	before := openstack.IsUp(openstack.EmbeddedDir())
 	up, err := openstack.Up(t.Context(), openstack.Options{
 		Embedded: true,
 		Progress: func(since time.Duration, step string) { t.Logf("%5.1fs %s", since.Seconds(), step) },
@@ -96,16 +96,6 @@ func embedded(t *testing.T) *openstack.Cloud {
 		}
 	})
 	return up
-}
-
-// running tells whether a process of the cloud in a directory runs.
-func running(dir string) bool {
-	c, err := openstack.Attach(dir)
-	if err != nil {
-		return false
-	}
-	services, err := c.Status()
-	return err == nil && slices.ContainsFunc(services, func(s openstack.ServiceStatus) bool { return s.PID != 0 })
 }
 
 // live gives a running cloud of namespaces.

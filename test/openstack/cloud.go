@@ -102,6 +102,17 @@ func Attach(dir string) (*Cloud, error) {
 	return c, c.readSeed()
 }
 
+// IsUp tells whether anything of the cloud in dir runs.
+func IsUp(dir string) bool {
+	c, err := Attach(dir)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	services, err := c.Status()
+	return err == nil && slices.ContainsFunc(services, func(s ServiceStatus) bool { return s.PID != 0 })
+}
+
 func (c *Cloud) up(ctx context.Context, opts Options) error {
 	if err := c.adopt(opts); err != nil {
 		return err
