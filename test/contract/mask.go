@@ -256,7 +256,7 @@ var set = regexp.MustCompile(`\{'[^'{}:]*'(?:, '[^'{}:]*')+\}`)
 // idList are ids in no order, oneOf are values in the order of a set, callback
 // is one of Neutron's with a number of the process.
 var (
-	oneOf    = regexp.MustCompile(`should be one of: [\w-]+(?:, [\w-]+)+`)
+	oneOf    = regexp.MustCompile(`(should be one of: |Unrecognized attribute\(s\) ')([\w-]+(?:, [\w-]+)+)`)
 	idList   = regexp.MustCompile(`<[^<>]+>(?:,<[^<>]+>)+`)
 	callback = regexp.MustCompile(`(Callback \S+-)\d+ failed`)
 )
@@ -280,9 +280,10 @@ func (m *mask) text(s, key string, assign bool) string {
 		return strings.Join(ids, ",")
 	})
 	s = oneOf.ReplaceAllStringFunc(s, func(list string) string {
-		values := strings.Split(strings.TrimPrefix(list, "should be one of: "), ", ")
+		parts := oneOf.FindStringSubmatch(list)
+		values := strings.Split(parts[2], ", ")
 		slices.Sort(values)
-		return "should be one of: " + strings.Join(values, ", ")
+		return parts[1] + strings.Join(values, ", ")
 	})
 	return callback.ReplaceAllString(s, "$1<number> failed")
 }
