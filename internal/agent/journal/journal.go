@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -19,14 +21,20 @@ import (
 
 // schema is the layout of the file. It grows when a reader of the older
 // layout would misread the newer one.
-const schema = "1"
+const schema = "2"
 
-// The buckets: records by id, and the id by key for all but the releasing ones.
+// older are the layouts that this one contains: a file of theirs is taken over.
+var older = []string{"1"}
+
+// The buckets: records by id, the id by key for all but the releasing ones,
+// and held leases by port id.
 var (
 	bucketMeta    = []byte("meta")
 	bucketRecords = []byte("records")
 	bucketKeys    = []byte("keys")
+	bucketLeases  = []byte("leases")
 	keySchema     = []byte("schema")
+	keyCordon     = []byte("cordon")
 )
 
 // ErrExists is returned by Begin for a key that has an attachment.
@@ -34,8 +42,12 @@ var ErrExists = errors.New("journal: attachment exists")
 
 // Journal is an open journal file. Its methods may be called concurrently.
 type Journal struct {
-	db   *bolt.DB
-	path string
+	db      *bolt.DB
+	path    string
+	changes chan change
+	// closed ends commit, which then closes committed.
+	closed, committed chan struct{}
+	closing           sync.Once
 }
 
 // lockTimeout is how long Open waits for another process to let go of the
@@ -58,10 +70,11 @@ func Open(path string) (*Journal, error) {
 		e.Hint = "if the file is damaged, move it away: ports of running containers then stay until `kuryr ports` no longer knows them and the runtime deletes them"
 		return nil, e
 	}
-	j := &Journal{db: db, path: path}
+	j := &Journal{db: db, path: path, changes: make(chan change), closed: make(chan struct{}), committed: make(chan struct{})}
 	if err := j.init(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	go j.commit()
 	return j, nil
 }
 
@@ -71,16 +84,16 @@ func (j *Journal) init() error {
 		if err != nil {
 			return fmt.Errorf("journal: %w", err)
 		}
-		switch got := string(meta.Get(keySchema)); got {
-		case schema:
+		switch got := string(meta.Get(keySchema)); {
+		case got == schema:
 			return nil
-		case "":
+		case got == "" || slices.Contains(older, got):
 		default:
 			e := fault.New(fault.Conflict, "journal %s has layout %s, and this version reads layout %s", j.path, got, schema)
 			e.Hint = "it was written by a newer agent: run that one"
 			return e
 		}
-		for _, b := range [][]byte{bucketRecords, bucketKeys} {
+		for _, b := range [][]byte{bucketRecords, bucketKeys, bucketLeases} {
 			if _, err := tx.CreateBucketIfNotExists(b); err != nil {
 				return fmt.Errorf("journal: %w", err)
 			}
@@ -90,7 +103,11 @@ func (j *Journal) init() error {
 }
 
 // Close closes the file. Calls under way end first.
-func (j *Journal) Close() error { return j.db.Close() }
+func (j *Journal) Close() error {
+	j.closing.Do(func() { close(j.closed) })
+	<-j.committed
+	return j.db.Close()
+}
 
 // Path is the file's path.
 func (j *Journal) Path() string { return j.path }
@@ -98,27 +115,18 @@ func (j *Journal) Path() string { return j.path }
 // Begin stores a new attachment and takes its key. It returns ErrExists when
 // the key is taken.
 func (j *Journal) Begin(r Record) error {
-	return j.db.Update(func(tx *bolt.Tx) error {
-		keys, k := tx.Bucket(bucketKeys), key(r.Sandbox, r.Interface)
-		if keys.Get(k) != nil {
-			return ErrExists
-		}
-		if err := keys.Put(k, []byte(r.ID)); err != nil {
-			return fmt.Errorf("journal: begin %s: %w", r.ID, err)
-		}
-		return put(tx, r)
-	})
+	return j.update(func(tx *bolt.Tx) error { return begin(tx, r) })
 }
 
 // Put stores a record as it is now. It leaves the key alone.
 func (j *Journal) Put(r Record) error {
-	return j.db.Update(func(tx *bolt.Tx) error { return put(tx, r) })
+	return j.update(func(tx *bolt.Tx) error { return put(tx, r) })
 }
 
 // Release stores a record in the state Releasing and frees its key if the key is its.
 func (j *Journal) Release(r Record) error {
 	r.State = Releasing
-	return j.db.Update(func(tx *bolt.Tx) error {
+	return j.update(func(tx *bolt.Tx) error {
 		if err := freeKey(tx, r); err != nil {
 			return err
 		}
@@ -128,15 +136,7 @@ func (j *Journal) Release(r Record) error {
 
 // Delete forgets a record, and frees its key if the key is its.
 func (j *Journal) Delete(r Record) error {
-	return j.db.Update(func(tx *bolt.Tx) error {
-		if err := freeKey(tx, r); err != nil {
-			return err
-		}
-		if err := tx.Bucket(bucketRecords).Delete([]byte(r.ID)); err != nil {
-			return fmt.Errorf("journal: delete %s: %w", r.ID, err)
-		}
-		return nil
-	})
+	return j.update(func(tx *bolt.Tx) error { return forget(tx, r) })
 }
 
 // Get finds the attachment that has a key.
@@ -175,10 +175,31 @@ func (j *Journal) All() ([]Record, error) {
 // key joins the two parts with a byte that neither can hold.
 func key(sandbox, iface string) []byte { return []byte(sandbox + "\x00" + iface) }
 
+func begin(tx *bolt.Tx, r Record) error {
+	keys, k := tx.Bucket(bucketKeys), key(r.Sandbox, r.Interface)
+	if keys.Get(k) != nil {
+		return ErrExists
+	}
+	if err := keys.Put(k, []byte(r.ID)); err != nil {
+		return fmt.Errorf("journal: begin %s: %w", r.ID, err)
+	}
+	return put(tx, r)
+}
+
+func forget(tx *bolt.Tx, r Record) error {
+	if err := freeKey(tx, r); err != nil {
+		return err
+	}
+	if err := tx.Bucket(bucketRecords).Delete([]byte(r.ID)); err != nil {
+		return fmt.Errorf("journal: delete %s: %w", r.ID, err)
+	}
+	return nil
+}
+
 func put(tx *bolt.Tx, r Record) error {
-	v, err := json.Marshal(r)
+	v, err := encode(r)
 	if err != nil {
-		return fmt.Errorf("journal: encode %s: %w", r.ID, err)
+		return err
 	}
 	if err := tx.Bucket(bucketRecords).Put([]byte(r.ID), v); err != nil {
 		return fmt.Errorf("journal: put %s: %w", r.ID, err)
@@ -197,9 +218,17 @@ func freeKey(tx *bolt.Tx, r Record) error {
 	return nil
 }
 
-func decode(v []byte, r *Record) error {
-	if err := json.Unmarshal(v, r); err != nil {
-		return fmt.Errorf("journal: decode record: %w", err)
+func encode(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("journal: encode %T: %w", v, err)
+	}
+	return b, nil
+}
+
+func decode(b []byte, into any) error {
+	if err := json.Unmarshal(b, into); err != nil {
+		return fmt.Errorf("journal: decode %T: %w", into, err)
 	}
 	return nil
 }

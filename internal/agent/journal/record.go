@@ -41,6 +41,9 @@ type Record struct {
 	Demand       lease.Demand `json:"demand"`
 	MTU          int          `json:"mtu,omitempty"`
 	DefaultRoute *bool        `json:"defaultRoute,omitempty"`
+	// Class is that of the pool which the lease is from; nil for a port that
+	// was made or adopted for this attachment alone.
+	Class *lease.Class `json:"class,omitempty"`
 	// Lease is the port, once it is known.
 	Lease *lease.Lease `json:"lease,omitempty"`
 	// Bound is what the binder made, once it has.
