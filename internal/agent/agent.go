@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,12 +30,19 @@ type Options struct {
 	Binder Binder
 	// AttachTimeout bounds one Attach, in which everything must succeed.
 	AttachTimeout time.Duration
+	// CoolDown is how long a lease of a pool rests after an attachment gave it
+	// back, before another can have it: at least as long as others remember who
+	// had its address.
+	CoolDown time.Duration
 	// OrphanGrace is how long an attachment whose sandbox is gone keeps its
 	// port; zero: until the engine says that it is not needed.
 	OrphanGrace time.Duration
 	// ReclaimHorizon is how long after a lost answer a port may still appear
 	// in the cloud: longer than the cloud takes for its slowest create.
 	ReclaimHorizon time.Duration
+	// CollectInterval is the pause between two looks in the cloud for what is
+	// nobody's, zero: none are made; CollectGrace spares what is younger.
+	CollectInterval, CollectGrace time.Duration
 	// Logger gets what the agent does in the background; what a request does
 	// is its front end's to log.
 	Logger *slog.Logger
@@ -52,6 +60,9 @@ type Agent struct {
 	binder   Binder
 	keys     keyLocks
 	releases *releases
+	book     *book
+	// cordoned: no new attachments, and no leases are kept.
+	cordoned atomic.Bool
 	orphans  orphans
 	health   health
 	metrics  *metrics
@@ -67,7 +78,8 @@ func New(o Options) *Agent {
 		opts: o, log: o.Logger, journal: o.Journal, supply: o.Supply, binder: o.Binder, started: time.Now(),
 		keys: keyLocks{held: map[Key]*keyLock{}}, orphans: orphans{since: map[string]time.Time{}},
 	}
-	a.releases = newReleases(a.giveBack, o.Logger)
+	a.releases = newReleases(a, o.Logger)
+	a.book = newBook(o.CoolDown)
 	a.metrics = newMetrics(o.Registerer, a)
 	return a
 }
@@ -79,6 +91,9 @@ func (a *Agent) Start(ctx context.Context) error {
 	records, err := a.journal.All()
 	if err != nil {
 		return fmt.Errorf("agent: read journal: %w", err)
+	}
+	if err := a.takeUpLeases(records); err != nil {
+		return err
 	}
 	counts := map[journal.State]int{}
 	for _, r := range records {
@@ -96,10 +111,27 @@ func (a *Agent) Start(ctx context.Context) error {
 		}
 	}
 	a.log.Info("journal read", "attached", counts[journal.Attached], "interrupted", counts[journal.Attaching],
-		"releasing", counts[journal.Releasing], "path", a.journal.Path())
+		"releasing", counts[journal.Releasing], "held", a.book.count(), "path", a.journal.Path())
 	ctx, a.stop = context.WithCancel(context.WithoutCancel(ctx))
 	a.background.Go(func() { a.releases.run(ctx) })
 	a.background.Go(func() { a.sweepLoop(ctx) })
+	a.background.Go(func() { a.wireLoop(ctx) })
+	a.background.Go(func() { a.collectLoop(ctx) })
+	return nil
+}
+
+// takeUpLeases reads what the node holds.
+func (a *Agent) takeUpLeases(records []journal.Record) error {
+	held, err := a.journal.Held()
+	if err != nil {
+		return fmt.Errorf("agent: read journal: %w", err)
+	}
+	cordoned, err := a.journal.Cordoned()
+	if err != nil {
+		return fmt.Errorf("agent: read journal: %w", err)
+	}
+	a.cordoned.Store(cordoned)
+	a.book.load(held, records)
 	return nil
 }
 
@@ -112,22 +144,26 @@ func (a *Agent) Close() {
 	a.background.Wait()
 }
 
-// giveBack does everything that is left to do for a release. unbound tells
-// that nothing is left on the node. It returns nil when no trace of the
-// attachment remains.
-func (a *Agent) giveBack(ctx context.Context, r journal.Record, unbound bool) (nowUnbound bool, err error) {
-	if !unbound {
-		if err := a.binder.Unbind(ctx, ref(r)); err != nil {
-			return false, fmt.Errorf("agent: unbind %s: %w", r.ID, err)
-		}
+// unbind implements releaseSteps.
+func (a *Agent) unbind(ctx context.Context, r journal.Record) error {
+	if err := a.binder.Unbind(ctx, ref(r)); err != nil {
+		return fmt.Errorf("agent: unbind %s: %w", r.ID, err)
+	}
+	return nil
+}
+
+// giveBack implements releaseSteps.
+func (a *Agent) giveBack(ctx context.Context, r journal.Record) error {
+	if r.Class != nil {
+		return a.recycle(r)
 	}
 	if err := a.returnPort(ctx, r); err != nil {
-		return true, err
+		return err
 	}
 	if err := a.journal.Delete(r); err != nil {
-		return true, fmt.Errorf("agent: forget %s: %w", r.ID, err)
+		return fmt.Errorf("agent: forget %s: %w", r.ID, err)
 	}
-	return true, nil
+	return nil
 }
 
 // errUncertain says that no port was found, but one may still appear.

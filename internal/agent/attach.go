@@ -123,13 +123,34 @@ func (a *Agent) sandboxAlive(ctx context.Context, rec journal.Record) (bool, err
 }
 
 func (a *Agent) attachNew(ctx context.Context, r Request, nsID string) (Attachment, error) {
-	if err := a.awaitReleases(ctx, r.Demand); err != nil {
+	if a.cordoned.Load() {
+		return Attachment{}, errDrained()
+	}
+	if err := a.awaitReleases(ctx, r, nsID); err != nil {
 		return Attachment{}, fmt.Errorf("agent: attach %s: %w", r.Key, err)
 	}
-	rec := journal.Record{
+	class, pooled, err := a.supply.Class(r.Demand)
+	switch {
+	case err != nil:
+		return Attachment{}, err
+	case pooled:
+		return a.attachPooled(ctx, r, nsID, class)
+	default:
+		return a.attachDirect(ctx, r, nsID)
+	}
+}
+
+func newRecord(r Request, nsID string) journal.Record {
+	return journal.Record{
 		ID: uuid.NewString(), Sandbox: r.Sandbox, Interface: r.Interface, Scope: r.Scope, Netns: r.Netns, NetnsID: nsID,
 		State: journal.Attaching, Demand: r.Demand, MTU: r.MTU, DefaultRoute: r.DefaultRoute, Since: time.Now(),
 	}
+}
+
+// attachDirect makes an attachment with a port of its own, that the supply
+// makes or adopts for it.
+func (a *Agent) attachDirect(ctx context.Context, r Request, nsID string) (Attachment, error) {
+	rec := newRecord(r, nsID)
 	if err := a.step(ctx, "journal begin", func(context.Context) error { return a.journal.Begin(rec) }); err != nil {
 		return Attachment{}, fmt.Errorf("agent: attach %s: %w", r.Key, err)
 	}
@@ -139,20 +160,31 @@ func (a *Agent) attachNew(ctx context.Context, r Request, nsID string) (Attachme
 	}
 	// The binder names its device after the port: from here on the journal
 	// knows what to look for, wherever the agent dies.
-	if err := a.step(ctx, "journal lease", func(context.Context) error { return a.journal.Put(rec) }); err != nil {
-		a.abandon(rec, nil)
-		return Attachment{}, fmt.Errorf("agent: attach %s: %w", r.Key, err)
+	err := a.step(ctx, "journal lease", func(context.Context) error { return a.journal.Put(rec) })
+	if err != nil {
+		err = fmt.Errorf("agent: attach %s: %w", r.Key, err)
+	} else {
+		err = a.finish(ctx, &rec)
 	}
-	if err := a.wire(ctx, &rec); err != nil {
+	if err != nil {
 		a.abandon(rec, nil)
 		return Attachment{}, err
 	}
-	rec.State = journal.Attached
-	if err := a.step(ctx, "journal commit", func(context.Context) error { return a.journal.Put(rec) }); err != nil {
-		a.abandon(rec, nil)
-		return Attachment{}, fmt.Errorf("agent: attach %s: %w", r.Key, err)
-	}
 	return attachment(rec), nil
+}
+
+// finish wires the port of a record and makes it an attachment.
+func (a *Agent) finish(ctx context.Context, rec *journal.Record) error {
+	if err := a.wire(ctx, rec); err != nil {
+		return err
+	}
+	done := *rec
+	done.State = journal.Attached
+	if err := a.step(ctx, "journal commit", func(context.Context) error { return a.journal.Put(done) }); err != nil {
+		return fmt.Errorf("agent: attach %s/%s: %w", rec.Sandbox, rec.Interface, err)
+	}
+	*rec = done
+	return nil
 }
 
 // acquire gets the port. A quota that is used up by ports which are just
@@ -234,12 +266,18 @@ func refused(err error) bool {
 	}
 }
 
-// awaitReleases lets pending releases go first that hold what d asks for by
-// name: an address, a port or a MAC that this node is just giving back.
-func (a *Agent) awaitReleases(ctx context.Context, d lease.Demand) error {
-	err := a.releases.attempt(ctx, func(rec journal.Record) bool { return holds(rec, d) })
+// awaitReleases lets pending releases go first that stand in the way: of an
+// interface of the same name in the same sandbox, and of what is asked for by
+// name, an address, a port or a MAC that this node is just giving back.
+func (a *Agent) awaitReleases(ctx context.Context, r Request, nsID string) error {
+	err := a.releases.awaitCut(ctx, func(rec journal.Record) bool {
+		return rec.Interface == r.Interface && (rec.Sandbox == r.Sandbox || rec.NetnsID == nsID)
+	})
+	if err == nil {
+		err = a.releases.attempt(ctx, func(rec journal.Record) bool { return holds(rec, r.Demand) })
+	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return fault.New(fault.Unavailable, "an earlier port with the same address is still being released: %w", err)
+		return fault.New(fault.Unavailable, "an earlier attachment that stands in the way is still being released: %w", err)
 	}
 	return err
 }

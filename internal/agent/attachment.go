@@ -8,6 +8,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/kuryr-go/kuryr/internal/agentapi"
 	"github.com/kuryr-go/kuryr/internal/binder"
 	"github.com/kuryr-go/kuryr/internal/lease"
 )
@@ -73,6 +74,9 @@ type Order struct {
 // Supply is where ports come from and go back to. Stand-alone it is Neutron,
 // directly; with Kubernetes the road leads to the controller instead.
 type Supply interface {
+	// Class tells the pool from which a demand is served; pooled is false for
+	// one that needs a port of its own. It asks nobody. An error is Invalid.
+	Class(d lease.Demand) (c lease.Class, pooled bool, err error)
 	// Acquire gets a port that is bound to this node. After an error of the
 	// classes Unavailable, OverLimit and Internal that is not ErrNothingMade it
 	// may have made a port all the same: the agent then calls Reclaim.
@@ -85,6 +89,9 @@ type Supply interface {
 	Reclaim(ctx context.Context, attachment string) (found bool, err error)
 	// WaitActive returns when the cloud says that the port is wired.
 	WaitActive(ctx context.Context, l lease.Lease) error
+	// Collect finds what this cluster made in the cloud for this node, and removes
+	// what is nobody's if it is told to.
+	Collect(ctx context.Context, o CollectOptions) ([]Finding, error)
 	// Probe asks the cloud for a sign of life.
 	Probe(ctx context.Context) CloudHealth
 }
@@ -97,6 +104,8 @@ type CloudHealth struct {
 	Latency time.Duration
 	// Err is why the cloud cannot be used; nil when it can.
 	Err error
+	// Requests is the state of the queue of requests; nil where another process has it.
+	Requests *agentapi.Requests
 	// Notes are shortcomings that hinder some requests only, a sentence each
 	// (a missing extension, a policy rule that is not granted).
 	Notes []string
@@ -105,7 +114,16 @@ type CloudHealth struct {
 // Binder wires ports into sandboxes: see package binder for its promises.
 type Binder interface {
 	Bind(ctx context.Context, r binder.Request) (binder.Result, error)
+	// Unplug cuts an interface off from the switch, which is the quick part of
+	// Unbind.
+	Unplug(ctx context.Context, r binder.Ref) error
 	Unbind(ctx context.Context, r binder.Ref) error
+	// Prewire has the switch take a port before a sandbox needs it, so that Bind
+	// has less to wait for; done is false where there is no such thing. Unwire
+	// undoes it, and Wires lists the ports for which it is done.
+	Prewire(ctx context.Context, l lease.Lease) (done bool, err error)
+	Unwire(ctx context.Context, portID string) error
+	Wires(ctx context.Context) ([]string, error)
 	// Check compares what Bind made with what is there.
 	Check(ctx context.Context, r binder.Request, made binder.Result) error
 	// List finds everything with this node's owner mark.

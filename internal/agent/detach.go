@@ -13,9 +13,9 @@ import (
 	"github.com/kuryr-go/kuryr/internal/fault"
 )
 
-// Detach ends the attachment of k. It returns when nothing of it is left on
-// the node, or when what is left is in the journal to be removed; its port
-// goes back to the cloud in the background. An unknown key is a success.
+// Detach ends the attachment of k. It returns when the switch has let go of it,
+// or when that is in the journal to be done; the device goes, and a port of its
+// own goes back to the cloud, in the background. An unknown key is a success.
 func (a *Agent) Detach(ctx context.Context, k Key) error {
 	began := time.Now()
 	err := a.detach(ctx, k)
@@ -39,19 +39,21 @@ func (a *Agent) detach(ctx context.Context, k Key) error {
 	return a.end(ctx, rec)
 }
 
-// end turns an attachment into a release. The journal comes first: from then
-// on the rest happens whatever dies.
+// end turns an attachment into a release, and cuts it off from the switch. The
+// journal comes first: from then on the rest happens whatever dies. The device
+// goes in the background: the kernel takes longer for that than for all else,
+// and mostly the sandbox is about to end and takes the device with it.
 func (a *Agent) end(ctx context.Context, rec journal.Record) error {
 	rec.Released = time.Now()
 	if err := a.step(ctx, "journal release", func(context.Context) error { return a.journal.Release(rec) }); err != nil {
 		return fmt.Errorf("agent: detach %s/%s: %w", rec.Sandbox, rec.Interface, err)
 	}
-	err := a.step(ctx, "unbind", func(ctx context.Context) error { return a.binder.Unbind(ctx, ref(rec)) })
+	err := a.step(ctx, "unplug", func(ctx context.Context) error { return a.binder.Unplug(ctx, ref(rec)) })
 	if err != nil {
-		a.log.Warn("interface not wholly removed yet; it is tried again in the background",
+		a.log.Warn("interface not cut off from the switch yet; it is tried again in the background",
 			"sandbox", rec.Sandbox, "interface", rec.Interface, "err", err)
 	}
-	a.releases.add(rec, err == nil)
+	a.releases.add(rec, false)
 	return nil
 }
 

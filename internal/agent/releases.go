@@ -14,12 +14,16 @@ import (
 	"github.com/kuryr-go/kuryr/internal/fault"
 )
 
-// What a release costs the cloud: at most releaseWorkers are tried at once, and
-// one alone while a container waits for its port, because the cloud serves
-// both with the same hands. One that failed waits from retryMin, doubled each
+// A release has two parts. What is left on the node is removed by at most
+// unbindWorkers at once. Then a port that was made for one attachment goes back
+// to the cloud: by at most releaseWorkers at once, and one alone while a
+// container waits for its port, because the cloud serves both with the same
+// hands. A lease of a pool stays on the node, and the second part is only a note
+// in the journal. Neither part waits for the other's workers. One that failed waits from retryMin, doubled each
 // time, to retryMax; one that only looks whether a lost answer's port has
 // appeared begins with lookMin.
 const (
+	unbindWorkers  = 16
 	releaseWorkers = 4
 	retryMin       = 500 * time.Millisecond
 	lookMin        = 2 * time.Second
@@ -29,17 +33,31 @@ const (
 // releases is the list of what is still to be given back. Each entry is in
 // the journal too; this is the schedule.
 type releases struct {
-	// giveBack does the work for one record, as far as it gets.
-	giveBack func(ctx context.Context, r journal.Record, unbound bool) (nowUnbound bool, err error)
-	log      *slog.Logger
-	wake     chan struct{}
-	workers  sync.WaitGroup
+	steps   releaseSteps
+	log     *slog.Logger
+	wake    chan struct{}
+	workers sync.WaitGroup
 
 	mu      sync.Mutex
 	jobs    map[string]*release // by attachment id; guarded by mu
-	running int                 // guarded by mu
+	running [lanes]int          // guarded by mu
 	waiting int                 // containers that wait for a port; guarded by mu
 }
+
+// releaseSteps do the work for one record.
+type releaseSteps interface {
+	// unbind removes what is left on the node.
+	unbind(ctx context.Context, r journal.Record) error
+	// giveBack does the rest. It returns nil when no trace of the attachment remains.
+	giveBack(ctx context.Context, r journal.Record) error
+}
+
+// The lanes in which releases run, side by side.
+const (
+	laneNode = iota
+	laneCloud
+	lanes
+)
 
 // release is one entry; all fields are guarded by releases.mu.
 type release struct {
@@ -49,19 +67,33 @@ type release struct {
 	tries   int
 	next    time.Time
 	err     error
-	// tried is closed after the next try, and then replaced.
+	// cut is closed when nothing is left on the node.
+	cut chan struct{}
+	// tried is closed when a try failed or all is done, and then replaced.
 	tried chan struct{}
 	gone  bool
 }
 
-func newReleases(giveBack func(context.Context, journal.Record, bool) (bool, error), log *slog.Logger) *releases {
-	return &releases{giveBack: giveBack, log: log, wake: make(chan struct{}, 1), jobs: map[string]*release{}}
+// lane is where the next step of a release runs.
+func (j *release) lane() int {
+	if j.unbound && j.record.Class == nil {
+		return laneCloud
+	}
+	return laneNode
+}
+
+func newReleases(steps releaseSteps, log *slog.Logger) *releases {
+	return &releases{steps: steps, log: log, wake: make(chan struct{}, 1), jobs: map[string]*release{}}
 }
 
 // add schedules a release at once. unbound tells that nothing is left on the node.
 func (s *releases) add(r journal.Record, unbound bool) {
+	j := &release{record: r, unbound: unbound, cut: make(chan struct{}), tried: make(chan struct{})}
+	if unbound {
+		close(j.cut)
+	}
 	s.mu.Lock()
-	s.jobs[r.ID] = &release{record: r, unbound: unbound, tried: make(chan struct{})}
+	s.jobs[r.ID] = j
 	s.mu.Unlock()
 	s.kick()
 }
@@ -96,7 +128,8 @@ func (s *releases) startDue(ctx context.Context) time.Duration {
 	defer s.mu.Unlock()
 	wait := retryMax
 	for _, j := range s.jobs {
-		if j.running || s.running >= s.workersNow() {
+		lane := j.lane()
+		if j.running || s.running[lane] >= s.workersIn(lane) {
 			continue
 		}
 		if d := time.Until(j.next); d > 0 {
@@ -104,18 +137,22 @@ func (s *releases) startDue(ctx context.Context) time.Duration {
 			continue
 		}
 		j.running = true
-		s.running++
-		s.workers.Go(func() { s.try(ctx, j) })
+		s.running[lane]++
+		s.workers.Go(func() { s.try(ctx, j, lane) })
 	}
 	return wait
 }
 
-// workersNow is how many releases may be tried at once. s.mu is held.
-func (s *releases) workersNow() int {
-	if s.waiting > 0 {
+// workersIn is how many releases may be tried at once in a lane. s.mu is held.
+func (s *releases) workersIn(lane int) int {
+	switch {
+	case lane == laneNode:
+		return unbindWorkers
+	case s.waiting > 0:
 		return 1
+	default:
+		return releaseWorkers
 	}
-	return releaseWorkers
 }
 
 // giveWay holds releases back while a container waits for its port, until the
@@ -132,11 +169,42 @@ func (s *releases) giveWay() (done func()) {
 	}
 }
 
-func (s *releases) try(ctx context.Context, j *release) {
-	unbound, err := s.giveBack(ctx, j.record, j.unbound)
+// try does the next step of a release and, when that ends in the same lane, the
+// one after it.
+func (s *releases) try(ctx context.Context, j *release, lane int) {
+	err := s.cutOff(ctx, j)
+	if err == nil && j.lane() == lane {
+		err = s.steps.giveBack(ctx, j.record)
+		s.tried(ctx, j, err)
+	} else if err != nil {
+		s.tried(ctx, j, err)
+	}
 	s.mu.Lock()
-	j.running, j.unbound, j.err = false, j.unbound || unbound, err
-	s.running--
+	j.running = false
+	s.running[lane]--
+	s.mu.Unlock()
+	s.kick()
+}
+
+// cutOff removes what is left on the node.
+func (s *releases) cutOff(ctx context.Context, j *release) error {
+	if j.unbound {
+		return nil
+	}
+	if err := s.steps.unbind(ctx, j.record); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j.unbound = true
+	close(j.cut)
+	return nil
+}
+
+// tried notes how a try ended.
+func (s *releases) tried(ctx context.Context, j *release, err error) {
+	s.mu.Lock()
+	j.err = err
 	close(j.tried)
 	j.tried = make(chan struct{})
 	if err == nil {
@@ -152,7 +220,6 @@ func (s *releases) try(ctx context.Context, j *release) {
 		s.log.Warn("release not finished, it will be tried again", "attachment", j.record.ID, "sandbox", j.record.Sandbox,
 			"interface", j.record.Interface, "tries", tries, "class", fault.ClassOf(err), "err", err)
 	}
-	s.kick()
 }
 
 // delay is the pause after the given number of failed tries.
@@ -184,6 +251,29 @@ func (s *releases) attempt(ctx context.Context, match func(journal.Record) bool)
 	for _, c := range tried {
 		select {
 		case <-c:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// awaitCut waits until nothing is left on the node of every release that match
+// selects, or a try to remove it failed.
+func (s *releases) awaitCut(ctx context.Context, match func(journal.Record) bool) error {
+	type pair struct{ cut, tried <-chan struct{} }
+	s.mu.Lock()
+	var pending []pair
+	for _, j := range s.jobs {
+		if !j.unbound && match(j.record) {
+			pending = append(pending, pair{j.cut, j.tried})
+		}
+	}
+	s.mu.Unlock()
+	for _, p := range pending {
+		select {
+		case <-p.cut:
+		case <-p.tried:
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -14,24 +14,32 @@ import (
 
 	"github.com/kuryr-go/kuryr/internal/agent/journal"
 	"github.com/kuryr-go/kuryr/internal/fault"
+	"github.com/kuryr-go/kuryr/internal/lease"
 )
 
-// cloud gives ports back when it is up; it is the function that the schedule calls.
+// cloud gives ports back when it is up; it is what the schedule calls.
 type cloud struct {
 	mu      sync.Mutex
 	down    error
 	calls   map[string][]time.Duration // when each record was tried, since the start
-	unbound []bool
+	unbinds []string
+	stuck   error // why nothing can be unbound
 	start   time.Time
 	now     int
 	most    int
 	takes   time.Duration
 }
 
-func (c *cloud) giveBack(ctx context.Context, r journal.Record, unbound bool) (bool, error) {
+func (c *cloud) unbind(_ context.Context, r journal.Record) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unbinds = append(c.unbinds, r.ID)
+	return c.stuck
+}
+
+func (c *cloud) giveBack(ctx context.Context, r journal.Record) error {
 	c.mu.Lock()
 	c.calls[r.ID] = append(c.calls[r.ID], time.Since(c.start))
-	c.unbound = append(c.unbound, unbound)
 	c.now++
 	c.most = max(c.most, c.now)
 	down, takes := c.down, c.takes
@@ -43,7 +51,10 @@ func (c *cloud) giveBack(ctx context.Context, r journal.Record, unbound bool) (b
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now--
-	return true, down
+	if r.ID == "bad" {
+		return errors.New("never")
+	}
+	return down
 }
 
 func (c *cloud) set(down error) {
@@ -57,7 +68,7 @@ func scheduled(t *testing.T, f func(t *testing.T, s *releases, c *cloud)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c := &cloud{calls: map[string][]time.Duration{}, start: time.Now()}
-		s := newReleases(c.giveBack, slog.New(slog.DiscardHandler))
+		s := newReleases(c, slog.New(slog.DiscardHandler))
 		ctx, stop := context.WithCancel(context.Background())
 		done := make(chan struct{})
 		go func() { s.run(ctx); close(done) }()
@@ -97,8 +108,8 @@ func TestAReleaseIsRepeatedWithGrowingPausesUntilTheCloudIsBack(t *testing.T) {
 		if s.waitsFor("a") != "down" {
 			t.Errorf("waiting says %q", s.waitsFor("a"))
 		}
-		if c.unbound[0] || !c.unbound[1] {
-			t.Errorf("the node's side was done in the first try, and is asked for again: %v", c.unbound[:2])
+		if len(c.unbinds) != 1 {
+			t.Errorf("the node's side was done in the first try, and is asked for again: %v", c.unbinds)
 		}
 		c.set(nil)
 		time.Sleep(retryMax)
@@ -157,16 +168,7 @@ func TestReleasesGiveWayToAContainerThatWaits(t *testing.T) {
 }
 
 func TestOneThatFailsDoesNotHoldUpTheOthers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newReleases(func(_ context.Context, r journal.Record, _ bool) (bool, error) {
-			if r.ID == "bad" {
-				return false, errors.New("never")
-			}
-			return true, nil
-		}, slog.New(slog.DiscardHandler))
-		ctx, stop := context.WithCancel(context.Background())
-		done := make(chan struct{})
-		go func() { s.run(ctx); close(done) }()
+	scheduled(t, func(t *testing.T, s *releases, _ *cloud) {
 		s.add(rec("bad"), false)
 		for _, id := range []string{"a", "b", "c", "d", "e", "f"} {
 			s.add(rec(id), true)
@@ -175,8 +177,45 @@ func TestOneThatFailsDoesNotHoldUpTheOthers(t *testing.T) {
 		if s.len() != 1 {
 			t.Errorf("%d left, want the bad one alone", s.len())
 		}
-		stop()
-		<-done
+	})
+}
+
+func TestWhatIsLeftOnTheNodeNeverWaitsForTheCloudNorALeaseOfAPool(t *testing.T) {
+	scheduled(t, func(t *testing.T, s *releases, c *cloud) {
+		c.takes = time.Hour
+		for i := range 10 { // keep every hand of the cloud's lane busy
+			s.add(rec(string(rune('A'+i))), true)
+		}
+		synctest.Wait()
+		own, pooled := rec("own"), rec("pooled")
+		pooled.Class = &lease.Class{Network: "blue"}
+		s.add(own, false)
+		s.add(pooled, false)
+		if err := s.awaitCut(t.Context(), func(journal.Record) bool { return true }); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if len(c.unbinds) != 2 {
+			t.Errorf("removed from the node: %v", c.unbinds)
+		}
+		if len(c.calls["pooled"]) != 1 || len(c.calls["own"]) != 0 {
+			t.Errorf("given back: %v; want the pool's lease, which needs no cloud, and not the other", c.calls)
+		}
+	})
+}
+
+func TestWhoWaitsForASandboxIsToldThatItCannotBeCleared(t *testing.T) {
+	scheduled(t, func(t *testing.T, s *releases, c *cloud) {
+		c.mu.Lock()
+		c.stuck = errors.New("the switch is away")
+		c.mu.Unlock()
+		s.add(rec("a"), false)
+		if err := s.awaitCut(t.Context(), func(journal.Record) bool { return true }); err != nil {
+			t.Errorf("waiting ended with %v, want an end with the try", err)
+		}
+		if s.len() != 1 {
+			t.Error("the release is forgotten")
+		}
 	})
 }
 

@@ -61,6 +61,7 @@ func (a *Agent) sweepLoop(ctx context.Context) {
 	for {
 		a.sweepStrays(ctx)
 		a.sweepOrphans(ctx)
+		a.adoptWires(ctx)
 		select {
 		case <-ctx.Done():
 			return

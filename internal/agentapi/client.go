@@ -55,6 +55,35 @@ func (c *Client) Attachments(ctx context.Context) ([]Attachment, error) {
 	return list, err
 }
 
+// Leases lists the ports of pools that no attachment has.
+func (c *Client) Leases(ctx context.Context) ([]Lease, error) {
+	var list []Lease
+	err := c.call(ctx, "GET", PathLeases, nil, &list)
+	return list, err
+}
+
+// Collect looks for what the node made in the cloud and nobody has, and removes
+// it if the request says so.
+func (c *Client) Collect(ctx context.Context, r CollectRequest) ([]Finding, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("agentapi: encode collect request: %w", err)
+	}
+	var found []Finding
+	err = c.call(ctx, "POST", PathCollect, body, &found)
+	return found, err
+}
+
+// Drain empties the node, or ends that; it returns at once.
+func (c *Client) Drain(ctx context.Context, r DrainRequest) error {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("agentapi: encode drain request: %w", err)
+	}
+	var nothing struct{}
+	return c.call(ctx, "POST", PathDrain, body, &nothing)
+}
+
 func (c *Client) call(ctx context.Context, method, path string, body []byte, into any) error {
 	conn, err := c.connect(ctx)
 	if err != nil {

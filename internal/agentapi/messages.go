@@ -16,6 +16,9 @@ const (
 	PathCNI         = "/" + Version + "/cni"
 	PathStatus      = "/" + Version + "/status"
 	PathAttachments = "/" + Version + "/attachments"
+	PathLeases      = "/" + Version + "/leases"
+	PathCollect     = "/" + Version + "/collect"
+	PathDrain       = "/" + Version + "/drain"
 )
 
 // DefaultSocket is where the agent listens when nobody says otherwise.
@@ -66,6 +69,12 @@ type Status struct {
 	Cloud   CloudStatus  `json:"cloud"`
 	Binder  BinderStatus `json:"binder"`
 	Ports   PortCounts   `json:"ports"`
+	// Pools are the leases that the node holds, by pool.
+	Pools []Pool `json:"pools,omitempty"`
+	// Drained tells that the node is drained: it takes no new attachments.
+	Drained bool `json:"drained,omitempty"`
+	// Requests is the queue of requests to the cloud; nil where another process makes them.
+	Requests *Requests `json:"requests,omitempty"`
 	// Problems are sentences for a human, the gravest first; empty when all is well.
 	Problems []string `json:"problems,omitempty"`
 }
@@ -101,6 +110,45 @@ type BinderStatus struct {
 	Ports     int    `json:"ports"`
 }
 
+// Pool is what the node holds of one class of ports.
+type Pool struct {
+	Key string `json:"key"`
+	// Project, Network, Subnets and SecurityGroups are what its ports have in
+	// common, as they were asked for.
+	Project        string   `json:"project,omitempty"`
+	Network        string   `json:"network"`
+	Subnets        []string `json:"subnets,omitempty"`
+	SecurityGroups []string `json:"securityGroups"`
+	// Free leases are ready, Wired of them taken by the switch already.
+	Free  int `json:"free"`
+	Wired int `json:"wired"`
+	InUse int `json:"inUse"`
+	// Cooling leases rest after use, or have rested and wait to be checked.
+	Cooling int `json:"cooling"`
+	// Draining leases are being deleted.
+	Draining int `json:"draining"`
+	// Waiting attachments have no lease yet.
+	Waiting int `json:"waiting"`
+	// Target is how many free leases there shall be.
+	Target int `json:"target"`
+	// Taken counts the leases taken since the agent began; Asked is when the last one was asked for.
+	Taken uint64    `json:"taken"`
+	Asked time.Time `json:"asked,omitzero"`
+	// Problem is why there cannot be more.
+	Problem string `json:"problem,omitempty"`
+}
+
+// Requests is the state of the queue of requests to the cloud.
+type Requests struct {
+	// Running requests are under way, at most Limit at once.
+	Running int `json:"running"`
+	Limit   int `json:"limit"`
+	// Queued are those that wait for their turn, by priority.
+	Queued map[string]int `json:"queued,omitempty"`
+	// Paused tells until when the cloud asked not to be called, by API.
+	Paused map[string]time.Time `json:"paused,omitempty"`
+}
+
 // PortCounts are the attachments by state.
 type PortCounts struct {
 	// Attached are wired and in use.
@@ -130,8 +178,53 @@ type Attachment struct {
 	NetworkID      string    `json:"networkID,omitempty"`
 	SecurityGroups []string  `json:"securityGroups,omitempty"`
 	Since          time.Time `json:"since"`
+	// Pool is the key of the pool that the port is a lease of; empty: of none.
+	Pool string `json:"pool,omitempty"`
 	// Waiting says what a release waits for, or why the last try failed.
 	Waiting string `json:"waiting,omitempty"`
+}
+
+// Lease is a port of a pool that no attachment has: one row of `kuryr ports --leases`.
+type Lease struct {
+	PortID string `json:"portID"`
+	// State is free, wired (free, and taken by the switch), cooling, cooled,
+	// checking or draining; Since when.
+	State          string    `json:"state"`
+	Since          time.Time `json:"since"`
+	Pool           string    `json:"pool"`
+	MAC            string    `json:"mac,omitempty"`
+	Addresses      []string  `json:"addresses,omitempty"`
+	Network        string    `json:"network,omitempty"`
+	NetworkID      string    `json:"networkID,omitempty"`
+	SecurityGroups []string  `json:"securityGroups,omitempty"`
+}
+
+// Finding is something of this cluster and node in the cloud: one row of `kuryr gc`.
+type Finding struct {
+	Kind  string    `json:"kind"`
+	ID    string    `json:"id"`
+	Name  string    `json:"name,omitempty"`
+	Since time.Time `json:"since,omitzero"`
+	// Remove tells that it is nobody's; Reason why, or whose it is.
+	Remove bool   `json:"remove"`
+	Reason string `json:"reason"`
+	// Removed tells that it is gone now; Error why it is not.
+	Removed bool   `json:"removed,omitempty"`
+	Error   string `json:"error,omitempty"`
+}
+
+// CollectRequest is the body of PathCollect.
+type CollectRequest struct {
+	// Apply removes what is nobody's; without, it is only told.
+	Apply bool `json:"apply"`
+	// GraceSeconds spares what is younger; nil: the agent's own grace.
+	GraceSeconds *float64 `json:"graceSeconds,omitempty"`
+}
+
+// DrainRequest is the body of PathDrain.
+type DrainRequest struct {
+	// Undo makes a drained node take attachments again.
+	Undo bool `json:"undo"`
 }
 
 // Failure is the body of every answer whose HTTP status is not 200.

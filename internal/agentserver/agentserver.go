@@ -7,7 +7,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -21,6 +23,10 @@ type Source interface {
 	Status(ctx context.Context) agentapi.Status
 	Attachments() ([]agentapi.Attachment, error)
 	Ready(ctx context.Context) error
+	HeldLeases() []agentapi.Lease
+	// Collect removes what is nobody's if apply says so; a negative grace is the agent's own.
+	Collect(ctx context.Context, apply bool, grace time.Duration) ([]agentapi.Finding, error)
+	Drain(undo bool) error
 }
 
 // API is the handler of the unix socket: cni serves agentapi.PathCNI.
@@ -32,10 +38,50 @@ func API(s Source, cni http.Handler) http.Handler {
 		list, err := s.Attachments()
 		answer(w, list, err)
 	})
+	mux.HandleFunc("GET "+agentapi.PathLeases, func(w http.ResponseWriter, _ *http.Request) { answer(w, s.HeldLeases(), nil) })
+	mux.HandleFunc("POST "+agentapi.PathCollect, func(w http.ResponseWriter, r *http.Request) { collect(w, r, s) })
+	mux.HandleFunc("POST "+agentapi.PathDrain, func(w http.ResponseWriter, r *http.Request) { drain(w, r, s) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		failure(w, http.StatusNotFound, fault.NotFound, fmt.Sprintf("%s %s is not served: this agent speaks %s", r.Method, r.URL.Path, agentapi.Version))
 	})
 	return mux
+}
+
+func collect(w http.ResponseWriter, r *http.Request, s Source) {
+	var q agentapi.CollectRequest
+	if !read(w, r, &q) {
+		return
+	}
+	grace := time.Duration(-1)
+	if q.GraceSeconds != nil {
+		grace = time.Duration(*q.GraceSeconds * float64(time.Second))
+	}
+	found, err := s.Collect(r.Context(), q.Apply, grace)
+	answer(w, found, err)
+}
+
+func drain(w http.ResponseWriter, r *http.Request, s Source) {
+	var q agentapi.DrainRequest
+	if read(w, r, &q) {
+		answer(w, struct{}{}, s.Drain(q.Undo))
+	}
+}
+
+// maxBody bounds a message of an operator's command, in bytes.
+const maxBody = 1 << 16
+
+// read decodes a body; when that fails the answer is given.
+func read(w http.ResponseWriter, r *http.Request, into any) bool {
+	// To its end: only then the server notices that the caller has gone.
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err == nil {
+		err = json.Unmarshal(b, into)
+	}
+	if err != nil {
+		failure(w, http.StatusBadRequest, fault.Invalid, "read message: "+err.Error())
+		return false
+	}
+	return true
 }
 
 // Ops is the handler of the metrics address: /metrics, /healthz (the process

@@ -77,6 +77,8 @@ type Lease struct {
 	DNS DNS `json:"dns"`
 	// SecurityGroups are the port's groups, with their names where they may be seen.
 	SecurityGroups []Ref `json:"securityGroups,omitempty"`
+	// PortSecurity is the port's port_security_enabled; nil when Neutron does not say.
+	PortSecurity *bool `json:"portSecurity,omitempty"`
 	// VIFType is binding:vif_type as Neutron bound it ("ovs").
 	VIFType string `json:"vifType,omitempty"`
 	// Bridge is binding:vif_details' bridge_name; empty when Neutron does not say.

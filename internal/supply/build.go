@@ -28,6 +28,16 @@ func description(cluster, node string, k agent.Key) string {
 	return s
 }
 
+// poolDescription is the description of a port that is made for a pool.
+func poolDescription(cluster, node, key string) string {
+	return fmt.Sprintf("%snode=%s pool=%s", mark(cluster), node, key)
+}
+
+// poolPortName is the name of such a port. Who has it now only the node knows.
+func poolPortName(node string) string { return "kuryr-" + node }
+
+func sameMAC(a, b string) bool { return strings.EqualFold(a, b) }
+
 // mark begins the description of every port that a cluster made.
 func mark(cluster string) string { return fmt.Sprintf("kuryr cluster=%s ", cluster) }
 

@@ -86,7 +86,7 @@ func (h *Handler) serve(ctx context.Context, c Call) (json.RawMessage, agent.Att
 	case agentapi.CommandGC:
 		return nil, none, h.agent.Retain(ctx, c.Network, c.Keep)
 	case agentapi.CommandStatus:
-		return nil, none, h.agent.Ready(ctx)
+		return nil, none, h.agent.ReadyFor(ctx, c.Demand)
 	}
 	// Parse lets no other command pass.
 	return agentapi.VersionResult(), none, nil

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kuryr-go/kuryr/internal/agent/journal"
+	"github.com/kuryr-go/kuryr/internal/fault"
+	"github.com/kuryr-go/kuryr/internal/lease"
+)
+
+// book is what the node holds of each pool, in memory: the same as the journal
+// holds on disk, and who waits for it. Every change of a lease is in the
+// journal before it is here, except that a lease is taken out of here first:
+// so nobody is given what another is about to have.
+type book struct {
+	coolDown time.Duration
+	// changed is poked whenever a supplier may have something to do.
+	changed chan struct{}
+	// rewire is poked whenever the switch may have something to do.
+	rewire chan struct{}
+
+	mu    sync.Mutex
+	pools map[string]*pool // by key; guarded by mu
+}
+
+// pool is one class of leases. All fields are guarded by book.mu.
+type pool struct {
+	class lease.Class
+	held  map[string]*held // by port id: all but those in use
+	used  map[string]bool  // by port id: handed out, and not yet back
+	// waiters get a lease in the order in which they came.
+	waiters []*waiter
+	taken   uint64
+	asked   time.Time
+	// problem is why it cannot be supplied; nil when it can.
+	problem error
+	target  int
+}
+
+// held is a lease that no attachment has.
+type held struct {
+	journal.HeldLease
+	// wired tells that the switch has taken it already; wiring, that it is
+	// being asked to.
+	wired, wiring bool
+	// notBefore is when the switch is asked again after a failure.
+	notBefore time.Time
+	// checking tells that the supplier looks at it.
+	checking bool
+	// moved tells that it comes from another pool, and rests for that.
+	moved bool
+}
+
+// waiter is an attachment that waits for a lease. It is answered once.
+type waiter struct {
+	since  time.Time
+	answer chan grant
+}
+
+type grant struct {
+	lease lease.Lease
+	err   error
+}
+
+func newBook(coolDown time.Duration) *book {
+	return &book{coolDown: coolDown, changed: make(chan struct{}, 1), rewire: make(chan struct{}, 1), pools: map[string]*pool{}}
+}
+
+// poke tells the supplier and the switch's hand that something changed.
+func (b *book) poke() {
+	select {
+	case b.changed <- struct{}{}:
+	default:
+	}
+	b.pokeWires()
+}
+
+func (b *book) pokeWires() {
+	select {
+	case b.rewire <- struct{}{}:
+	default:
+	}
+}
+
+// pool finds a pool, or makes it. b.mu is held.
+func (b *book) pool(c lease.Class) *pool {
+	k := c.Key()
+	p := b.pools[k]
+	if p == nil {
+		p = &pool{class: c, held: map[string]*held{}, used: map[string]bool{}}
+		b.pools[k] = p
+	}
+	return p
+}
+
+// tidy forgets a pool that nothing is left of. b.mu is held.
+func (b *book) tidy(key string) {
+	if p := b.pools[key]; p != nil && len(p.held) == 0 && len(p.used) == 0 && len(p.waiters) == 0 && p.problem == nil {
+		delete(b.pools, key)
+	}
+}
+
+// load takes up what the journal holds.
+func (b *book) load(leases []journal.HeldLease, records []journal.Record) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range leases {
+		b.pool(l.Class).held[l.Lease.PortID] = &held{HeldLease: l}
+	}
+	for _, r := range records {
+		if r.Class != nil {
+			b.pool(*r.Class).used[r.Lease.PortID] = true
+		}
+	}
+}
+
+// take gives a lease of a class: a free one at once, else the next that comes.
+// It waits until ctx ends or the supplier says that there will be none. The
+// lease counts as in use from here on.
+func (b *book) take(ctx context.Context, c lease.Class) (lease.Lease, error) {
+	b.mu.Lock()
+	p := b.pool(c)
+	p.asked = time.Now()
+	if len(p.waiters) == 0 {
+		if h := p.next(); h != nil {
+			l := p.handOut(h)
+			b.mu.Unlock()
+			b.poke()
+			return l, nil
+		}
+	}
+	w := &waiter{since: time.Now(), answer: make(chan grant, 1)}
+	p.waiters = append(p.waiters, w)
+	b.mu.Unlock()
+	b.poke()
+	select {
+	case g := <-w.answer:
+		return g.lease, g.err
+	case <-ctx.Done():
+		return b.giveUp(c, w, ctx.Err())
+	}
+}
+
+// giveUp ends a wait. A lease that was granted meanwhile is taken after all.
+func (b *book) giveUp(c lease.Class, w *waiter, cause error) (lease.Lease, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.pool(c)
+	if i := slices.Index(p.waiters, w); i >= 0 {
+		p.waiters = slices.Delete(p.waiters, i, i+1)
+		problem := p.problem
+		b.tidy(c.Key())
+		b.poke()
+		if problem != nil {
+			return lease.Lease{}, fmt.Errorf("agent: wait for a port of %s: %w", c, problem)
+		}
+		return lease.Lease{}, fault.New(fault.Unavailable, "no port of %s came in time: %w", c, cause)
+	}
+	g := <-w.answer
+	return g.lease, g.err
+}
+
+// next is the lease to be handed out: a wired one before any other, and the
+// longest free first. b.mu is held.
+func (p *pool) next() *held {
+	var best *held
+	for _, h := range p.held {
+		if h.State != journal.Free {
+			continue
+		}
+		if best == nil || h.rank() < best.rank() || h.rank() == best.rank() && h.before(best) {
+			best = h
+		}
+	}
+	return best
+}
+
+func (h *held) before(other *held) bool {
+	return h.Since.Before(other.Since) || h.Since.Equal(other.Since) && h.Lease.PortID < other.Lease.PortID
+}
+
+// rank puts leases in the order of how soon they can be used.
+func (h *held) rank() int {
+	switch {
+	case h.wired:
+		return 0
+	case !h.wiring:
+		return 1
+	default:
+		return 2
+	}
+}
+
+// handOut takes a lease out. b.mu is held.
+func (p *pool) handOut(h *held) lease.Lease {
+	delete(p.held, h.Lease.PortID)
+	p.used[h.Lease.PortID] = true
+	p.taken++
+	return h.Lease
+}
+
+// serve gives free leases to those who wait. b.mu is held.
+func (p *pool) serve() {
+	for len(p.waiters) > 0 {
+		h := p.next()
+		if h == nil {
+			return
+		}
+		w := p.waiters[0]
+		p.waiters = p.waiters[1:]
+		w.answer <- grant{lease: p.handOut(h)}
+	}
+}
+
+// put holds leases as their journal entries say, and serves who waits.
+func (b *book) put(leases ...journal.HeldLease) {
+	b.mu.Lock()
+	for _, l := range leases {
+		p := b.pool(l.Class)
+		delete(p.used, l.Lease.PortID)
+		p.held[l.Lease.PortID] = &held{HeldLease: l}
+		p.serve()
+	}
+	b.mu.Unlock()
+	b.poke()
+}
+
+// refuse tells those who wait for a class that there will be no port.
+func (b *book) refuse(key string, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.pools[key]
+	if p == nil {
+		return
+	}
+	for _, w := range p.waiters {
+		w.answer <- grant{err: err}
+	}
+	p.waiters = nil
+	b.tidy(key)
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+package agent
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/kuryr-go/kuryr/internal/agent/journal"
+	"github.com/kuryr-go/kuryr/internal/fault"
+	"github.com/kuryr-go/kuryr/internal/lease"
+)
+
+// maxLeases is how many leases an attachment tries before it fails: a port that
+// somebody deleted, or that the switch does not take, shall not fail a
+// container that any other port would do for.
+const maxLeases = 3
+
+// attachPooled makes an attachment with a lease of a pool. With a free lease it
+// asks nobody but the journal, the kernel and the switch.
+func (a *Agent) attachPooled(ctx context.Context, r Request, nsID string, c lease.Class) (Attachment, error) {
+	for try := 1; ; try++ {
+		rec, err := a.takeLease(ctx, newRecord(r, nsID), c)
+		if err != nil {
+			return Attachment{}, err
+		}
+		err = a.finish(ctx, &rec)
+		if err == nil {
+			return attachment(rec), nil
+		}
+		a.abandon(rec, nil)
+		if try == maxLeases || ctx.Err() != nil || !fault.Is(err, fault.Unavailable) {
+			return Attachment{}, err
+		}
+		a.log.Warn("port could not be wired, the attachment takes another one", "sandbox", r.Sandbox, "interface", r.Interface,
+			"port", rec.Lease.PortID, "try", try, "err", err)
+	}
+}
+
+// takeLease gives the record a lease: first out of the book, so that nobody
+// else gets it, and then, in one transaction, out of the journal's held leases
+// into the record.
+func (a *Agent) takeLease(ctx context.Context, rec journal.Record, c lease.Class) (journal.Record, error) {
+	var l lease.Lease
+	err := a.step(ctx, "lease take", func(ctx context.Context) (err error) {
+		began := time.Now()
+		l, err = a.book.take(ctx, c)
+		a.metrics.waited(began, err)
+		return err
+	})
+	if err != nil {
+		return rec, err
+	}
+	rec.Class, rec.Lease = &c, &l
+	err = ctx.Err()
+	if err == nil {
+		err = a.step(ctx, "journal take", func(context.Context) error { return a.journal.Take(rec) })
+	}
+	if err != nil {
+		// The journal still holds it as free.
+		a.book.put(journal.HeldLease{Lease: l, Class: c, State: journal.Free, Since: time.Now()})
+		return rec, fmt.Errorf("agent: attach %s/%s: %w", rec.Sandbox, rec.Interface, err)
+	}
+	return rec, nil
+}
+
+// recycle puts the lease of an ended attachment back into its pool, to cool
+// down. It asks nobody.
+func (a *Agent) recycle(r journal.Record) error {
+	l := journal.HeldLease{Lease: *r.Lease, Class: *r.Class, State: journal.Cooling, Since: r.Released}
+	if a.cordoned.Load() {
+		l.State = journal.Draining
+	}
+	if err := a.journal.Recycle(r, l); err != nil {
+		return fmt.Errorf("agent: recycle port %s: %w", l.Lease.PortID, err)
+	}
+	a.book.put(l)
+	return nil
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+package agent
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/kuryr-go/kuryr/internal/agent/journal"
+	"github.com/kuryr-go/kuryr/internal/lease"
+)
+
+// Free leases are given to the switch before anybody needs them. It is nobody's
+// wait, so it is done by few hands and with patience.
+const (
+	wireWorkers = 4
+	wireTimeout = 30 * time.Second
+	wirePause   = 5 * time.Second
+)
+
+// wireLoop keeps the switch as the book says: free leases wired, all others
+// that no attachment has not.
+func (a *Agent) wireLoop(ctx context.Context) {
+	var work sync.WaitGroup
+	defer work.Wait()
+	tick := time.NewTicker(wirePause)
+	defer tick.Stop()
+	for {
+		a.wireSome(ctx, &work)
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.book.rewire:
+		case <-tick.C:
+		}
+	}
+}
+
+// wireSome starts what there is to do, as far as there are hands.
+func (a *Agent) wireSome(ctx context.Context, work *sync.WaitGroup) {
+	for _, l := range a.book.toUnwire() {
+		work.Go(func() {
+			err := a.binder.Unwire(ctx, l.PortID)
+			if err != nil && ctx.Err() == nil {
+				a.log.Warn("switch does not let go of a lease yet", "port", l.PortID, "err", err)
+			}
+			a.book.unwired(l.PortID, err == nil)
+		})
+	}
+	for _, l := range a.book.toWire(wireWorkers) {
+		work.Go(func() { a.prewire(ctx, l) })
+	}
+}
+
+func (a *Agent) prewire(ctx context.Context, l lease.Lease) {
+	bounded, cancel := context.WithTimeout(ctx, wireTimeout)
+	defer cancel()
+	done, err := a.binder.Prewire(bounded, l)
+	if err != nil && ctx.Err() == nil {
+		a.log.Warn("switch does not take a free lease yet", "port", l.PortID, "network", l.Network.String(), "err", err)
+	}
+	if stale := a.book.wired(l.PortID, done && err == nil, err != nil); stale && done {
+		// It was withdrawn meanwhile.
+		if err := a.binder.Unwire(ctx, l.PortID); err != nil && ctx.Err() == nil {
+			a.log.Warn("switch does not let go of a lease yet", "port", l.PortID, "err", err)
+		}
+	}
+}
+
+// adoptWires takes up what an earlier agent left on the switch: the wires of
+// free leases serve on, and those that are nobody's go.
+func (a *Agent) adoptWires(ctx context.Context) {
+	ports, err := a.binder.Wires(ctx)
+	if err != nil {
+		return // the switch is away: its own log tells
+	}
+	for _, id := range ports {
+		if a.book.adoptWire(id) {
+			continue
+		}
+		if err := a.binder.Unwire(ctx, id); err != nil && ctx.Err() == nil {
+			a.log.Warn("wire of an earlier lease not removed", "port", id, "err", err)
+		}
+	}
+}
+
+// toWire gives free leases that the switch shall take, as long as fewer than
+// most are under way.
+func (b *book) toWire(most int) []lease.Lease {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now, under := time.Now(), 0
+	var can []*held
+	for _, p := range b.pools {
+		for _, h := range p.held {
+			switch {
+			case h.wiring:
+				under++
+			case h.State == journal.Free && !h.wired && !now.Before(h.notBefore):
+				can = append(can, h)
+			}
+		}
+	}
+	var out []lease.Lease
+	for _, h := range can[:max(0, min(len(can), most-under))] {
+		h.wiring = true
+		out = append(out, h.Lease)
+	}
+	return out
+}
+
+// wired notes how a Prewire ended. stale tells that the lease is not free any
+// more and in nobody's use either.
+func (b *book) wired(portID string, wired, failed bool) (stale bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer b.pokeWires()
+	for _, p := range b.pools {
+		if p.used[portID] {
+			return false
+		}
+		h := p.held[portID]
+		if h == nil {
+			continue
+		}
+		h.wiring = false
+		// Where there is no wiring ahead, or it failed, the next try is later.
+		if !wired {
+			h.notBefore = time.Now().Add(wirePause)
+		}
+		if !failed && !wired {
+			h.notBefore = time.Now().Add(noWiring)
+		}
+		if h.State == journal.Free {
+			h.wired = wired
+			return false
+		}
+		return true
+	}
+	return true
+}
+
+// noWiring is the pause after which a switch that takes no port ahead is asked
+// again: its configuration may have changed.
+const noWiring = 10 * time.Minute
+
+// toUnwire gives the leases that are not free any more but still wired.
+func (b *book) toUnwire() []lease.Lease {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []lease.Lease
+	for _, p := range b.pools {
+		for _, h := range p.held {
+			if h.State != journal.Free && h.wired && !h.wiring && !time.Now().Before(h.notBefore) {
+				h.wiring = true
+				out = append(out, h.Lease)
+			}
+		}
+	}
+	return out
+}
+
+func (b *book) unwired(portID string, done bool) {
+	b.mu.Lock()
+	for _, p := range b.pools {
+		if h := p.held[portID]; h != nil {
+			h.wiring = false
+			if done {
+				h.wired = false
+			} else {
+				h.notBefore = time.Now().Add(wirePause)
+			}
+		}
+	}
+	b.mu.Unlock()
+	b.poke()
+}
+
+// adoptWire notes that a lease is wired; it is false when nobody has the port.
+func (b *book) adoptWire(portID string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range b.pools {
+		if p.used[portID] {
+			return true
+		}
+		if h := p.held[portID]; h != nil {
+			h.wired = true // toUnwire sees to those that are not free
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+package supply
+
+import (
+	"time"
+
+	"github.com/kuryr-go/kuryr/internal/agent"
+	"github.com/kuryr-go/kuryr/internal/fault"
+	"github.com/kuryr-go/kuryr/internal/lease"
+	"github.com/kuryr-go/kuryr/internal/neutron"
+	"github.com/kuryr-go/kuryr/internal/portpool"
+)
+
+// know has a state for every pool of the book and every class that is kept
+// warm, and forgets those of pools that are gone.
+func (p *Pool) know(states []agent.PoolState) {
+	live := map[string]bool{}
+	for _, s := range states {
+		live[s.Key] = true
+		p.key(s.Key, s.Class)
+	}
+	for _, c := range p.options.Warm {
+		live[c.Key()] = true
+		p.key(c.Key(), c)
+	}
+	for k, s := range p.keys {
+		if !live[k] && len(s.orders) == 0 && s.resolving == 0 {
+			delete(p.keys, k)
+		}
+	}
+}
+
+func (p *Pool) key(k string, c lease.Class) *keyState {
+	s := p.keys[k]
+	if s == nil {
+		s = &keyState{class: c, orders: map[string]*portOrder{}}
+		p.keys[k] = s
+	}
+	return s
+}
+
+// observe tells the engine what there is, and when a cooling lease has rested.
+func (p *Pool) observe(states []agent.PoolState, now time.Time) (map[portpool.Key]portpool.Observation, time.Time) {
+	var next time.Time
+	seen := map[portpool.Key]portpool.Observation{}
+	for k, s := range p.keys {
+		seen[portpool.Key(k)] = portpool.Observation{Family: family(s.class), Creating: len(s.orders) + s.resolving, Pinned: p.pinned(k)}
+	}
+	held := now.Before(p.checkAfter) || p.checking
+	for _, s := range states {
+		o := seen[portpool.Key(s.Key)]
+		o.Free, o.InUse, o.Cooling, o.Cooled, o.Recycling = s.Free, s.InUse, s.Cooling, s.Cooled, s.Checking
+		o.Draining, o.Moving, o.Waiting, o.Taken, o.Asked = s.Draining, s.Moving, s.Waiting, s.Taken, s.Asked
+		if held {
+			// They wait for the check, as if they had not rested yet.
+			o.Cooling, o.Cooled = o.Cooling+o.Cooled, 0
+		}
+		seen[portpool.Key(s.Key)] = o
+		p.promote(p.keys[s.Key], s.Waiting, s.Taken+uint64(s.Waiting))
+		next = sooner(next, s.NextCooled)
+	}
+	if now.Before(p.checkAfter) {
+		next = sooner(next, p.checkAfter)
+	}
+	return seen, next
+}
+
+// family is the classes between which leases can move. Which group a project
+// calls its default only a port tells, so a class of that group has none.
+func family(c lease.Class) string {
+	if c.SecurityGroups == nil {
+		return c.Key()
+	}
+	return c.Family()
+}
+
+func (p *Pool) pinned(k string) bool {
+	for _, c := range p.options.Warm {
+		if c.Key() == k {
+			return true
+		}
+	}
+	return false
+}
+
+// failed notes that an order of a pool failed, and tells the engine how.
+func (p *Pool) failed(k string, err error, now time.Time) {
+	s := p.keys[k]
+	if s == nil {
+		return
+	}
+	f := failureOf(err)
+	if s.problem == nil {
+		s.since = now
+		p.log.Warn("pool cannot be supplied", "pool", k, "class", s.class.String(), "fault", fault.ClassOf(err), "err", err)
+	}
+	s.problem, s.terminal, s.exhausted = err, f.Kind == portpool.Refused, f.Kind == portpool.Exhausted
+	p.metrics.failure(k, s.class.Network, err)
+	p.engine.Failed(now, portpool.Key(k), f)
+}
+
+// succeeded notes that a port of a pool came.
+func (p *Pool) succeeded(k string, now time.Time) {
+	if s := p.keys[k]; s != nil && s.problem != nil {
+		p.log.Info("pool can be supplied again", "pool", k, "class", s.class.String(), "after", now.Sub(s.since).Round(time.Millisecond))
+		s.problem, s.terminal, s.exhausted = nil, false, false
+	}
+	p.engine.Succeeded(now, portpool.Key(k))
+}
+
+// failureOf says what an error means for a pool. A conflict is nobody's wish
+// here: no certain address was asked for, so another try may well succeed.
+func failureOf(err error) portpool.Failure {
+	var f portpool.Failure
+	if e, ok := fault.As(err); ok {
+		f.RetryAfter = e.RetryAfter
+	}
+	if neutron.ErrorType(err) == neutron.TypeAddressesExhausted {
+		f.Kind = portpool.Exhausted
+		return f
+	}
+	switch fault.ClassOf(err) {
+	case fault.Quota:
+		f.Kind = portpool.Exhausted
+	case fault.Invalid, fault.NotFound, fault.Unauthorized:
+		f.Kind = portpool.Refused
+	case fault.OverLimit:
+		f.Kind = portpool.Overloaded
+	default:
+		f.Kind = portpool.Transient
+	}
+	return f
+}
+
+// tell reports each pool to the book, and refuses those who wait in vain. It
+// returns when somebody's patience ends.
+func (p *Pool) tell(states []agent.PoolState, now time.Time) (next time.Time) {
+	relief := p.relief(states)
+	for _, st := range states {
+		s := p.keys[st.Key]
+		if s == nil {
+			continue
+		}
+		p.book.Report(st.Key, p.engine.Target(portpool.Key(st.Key)), s.problem)
+		if st.Waiting == 0 || s.problem == nil {
+			continue
+		}
+		if until := p.patience(s, st, relief); now.Before(until) {
+			next = sooner(next, until)
+			continue
+		}
+		p.book.Refuse(st.Key, s.problem)
+	}
+	return next
+}
+
+// patience is until when those who wait for a pool that fails are left to wait.
+// What only a human can mend is told at once; what passes by itself is given
+// time, once: not to everybody who comes while it lasts.
+func (p *Pool) patience(s *keyState, st agent.PoolState, relief bool) time.Time {
+	switch {
+	case s.terminal:
+		return time.Time{}
+	case s.exhausted && !relief && st.Cooling+st.Cooled+st.Checking+st.Draining == 0:
+		return time.Time{}
+	case s.exhausted:
+		return st.Oldest.Add(p.options.Patience)
+	default:
+		return s.since.Add(p.options.Patience)
+	}
+}
+
+// relief tells whether ports are on their way out, or could be: then a quota
+// that is used up may have room in a moment.
+func (p *Pool) relief(states []agent.PoolState) bool {
+	for _, s := range states {
+		if s.Draining > 0 || s.Free > 0 {
+			return true
+		}
+	}
+	return false
+}
