@@ -38,6 +38,9 @@ type Result struct {
 	// ovn-installed). False: the binder has no local signal, and the caller
 	// must wait for the port's status in Neutron.
 	Wired bool `json:"wired"`
+	// Prewired tells that the port was made ready in the switch beforehand,
+	// and the interface only had to be hung on.
+	Prewired bool `json:"prewired,omitempty"`
 	// DefaultRoutes are the default routes that were set, as they were set.
 	DefaultRoutes []DefaultRoute `json:"defaultRoutes,omitempty"`
 }

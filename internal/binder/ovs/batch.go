@@ -127,6 +127,9 @@ func (s *session) send(c *conn, batch []*item) ([]ovsdb.OperationResult, error) 
 	return results, nil
 }
 
+// constraintViolation is the reason of a refusal where a name is taken.
+const constraintViolation = "constraint violation"
+
 // refusal is the server's no to a transaction.
 type refusal struct {
 	// reason is OVSDB's error string (RFC 7047: "constraint violation"), details its explanation.

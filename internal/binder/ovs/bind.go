@@ -15,6 +15,7 @@ import (
 	"github.com/kuryr-go/kuryr/internal/binder"
 	"github.com/kuryr-go/kuryr/internal/binder/sandbox"
 	"github.com/kuryr-go/kuryr/internal/fault"
+	"github.com/kuryr-go/kuryr/internal/lease"
 )
 
 // undoTimeout bounds the undo of an attach, whatever is left of the caller's
@@ -31,12 +32,17 @@ type plan struct {
 	bridge    string
 	// ovn tells that ovn-controller confirms the port.
 	ovn bool
+	// wire is the port's wire, when it has one.
+	wire *wire
 }
 
 // Bind makes the veth, configures its end in the sandbox, adds the other end
 // to the bridge and waits until the switch has taken it: with OVN until its
 // flows are in place (Result.Wired), else until ovs-vswitchd has opened the
 // device. When the error is not nil, nothing of it is left.
+//
+// A port that Prewire made ready has those flows already: its wire is used
+// (Result.Prewired), and outlives a Bind that fails.
 //
 // Errors, by class: Invalid (field "mtu", "mac", "interface" or "netns");
 // NotFound (the namespace); Conflict (an interface, device, row or route of
@@ -72,6 +78,9 @@ func (b *Binder) bind(ctx context.Context, r *binder.Request) (binder.Result, er
 	if err := b.clear(ctx, p); err != nil {
 		return binder.Result{}, err
 	}
+	if err := b.findWire(ctx, p); err != nil {
+		return binder.Result{}, err
+	}
 	if err := b.wire(ctx, p, box); err != nil {
 		return binder.Result{}, err
 	}
@@ -102,10 +111,7 @@ func (b *Binder) planSwitch(ctx context.Context, p *plan) error {
 	if err != nil {
 		return err
 	}
-	p.bridge = p.req.Lease.Bridge
-	if p.bridge == "" {
-		p.bridge = integrationBridge(c.theSwitch())
-	}
+	p.bridge = bridgeOf(c, &p.req.Lease)
 	br, ok := c.bridge(p.bridge)
 	if !ok {
 		return noBridge(p.bridge, b.opts.Database)
@@ -113,6 +119,14 @@ func (b *Binder) planSwitch(ctx context.Context, p *plan) error {
 	p.ovn = b.ready(c.theSwitch()) == ReadyOVN
 	p.config.NoTxChecksum = b.noTxChecksum(br)
 	return b.checkUnderlay(ctx, c, &p.req.Lease, p.host.MTU)
+}
+
+// bridgeOf is the bridge that a port belongs into.
+func bridgeOf(c *conn, l *lease.Lease) string {
+	if l.Bridge != "" {
+		return l.Bridge
+	}
+	return integrationBridge(c.theSwitch())
 }
 
 // integrationBridge is the bridge for ports that name none.
@@ -154,6 +168,8 @@ func (b *Binder) wire(ctx context.Context, p *plan, box *sandbox.Sandbox) error 
 	// Watching begins before there is anything to see, so nothing is missed.
 	w := b.session.watches.open(p.host.Name)
 	defer w.stop()
+	b.wiring.Store(p.host.Name, nil)
+	defer b.wiring.Delete(p.host.Name)
 	create := func(context.Context) error { return b.createVeth(p, box) }
 	if err := traced(ctx, spanCreate, p.host.Name, create); err != nil {
 		return err
@@ -167,7 +183,7 @@ func (b *Binder) wire(ctx context.Context, p *plan, box *sandbox.Sandbox) error 
 		if err := b.plug(gctx, p, &row); err != nil {
 			return err
 		}
-		return b.awaitSwitch(gctx, p, row.iface, w)
+		return b.awaitPlugged(gctx, p, row.iface, w)
 	})
 	if err := g.Wait(); err != nil {
 		return b.undo(ctx, p, &row, err)
@@ -182,14 +198,32 @@ type plugged struct {
 	unknown bool
 }
 
-// plug adds the host end to the bridge.
+// plug adds the host end to the bridge, or to its wire's end.
 func (b *Binder) plug(ctx context.Context, p *plan, row *plugged) error {
+	port := newPort{bridge: p.bridge, name: p.host.Name, ids: b.owner.externalIDs(p.req)}
+	if p.wire != nil {
+		port.bridge, port.tag, port.ids = b.owner.bridge, p.wire.tag, b.owner.wiredIDs(p.req)
+	}
 	return traced(ctx, spanTransact, p.host.Name, func(ctx context.Context) error {
-		var err error
-		row.inserted, err = b.session.insertPort(ctx, p.bridge, p.host.Name, b.owner.externalIDs(p.req))
+		made, err := b.session.insertPorts(ctx, port)
 		row.unknown = errors.Is(err, errUnknown)
+		if err == nil {
+			row.inserted = made[0]
+		}
 		return err
 	})
+}
+
+// awaitPlugged waits for the host end, whose row is given, and with OVN for
+// the port's flows: those of the host end, or of the wire.
+func (b *Binder) awaitPlugged(ctx context.Context, p *plan, row string, w *watch) error {
+	if p.wire == nil {
+		return b.awaitSwitch(ctx, awaited{lease: &p.req.Lease, name: p.host.Name, row: row, ovn: p.ovn}, w)
+	}
+	if err := b.awaitSwitch(ctx, awaited{lease: &p.req.Lease, name: p.host.Name, row: row}, w); err != nil {
+		return err
+	}
+	return b.awaitWire(ctx, &p.req.Lease, p.wire)
 }
 
 // undo takes back what was made. It has its own time: ctx may have ended. A
@@ -204,7 +238,7 @@ func (b *Binder) undo(ctx context.Context, p *plan, row *plugged, cause error) e
 		}
 	}
 	if row.port != "" {
-		if err := b.session.removePort(ctx, p.host.Name, row.port); err != nil {
+		if err := b.session.removePorts(ctx, portRow{UUID: row.port, Name: p.host.Name}); err != nil {
 			b.session.removals.owe(p.host.Name, p.req.Attachment)
 			b.log.WarnContext(ctx, "row of a failed attach is removed when ovsdb-server is back",
 				"interface", p.host.Name, "error", err)
@@ -221,6 +255,7 @@ func (p *plan) result() binder.Result {
 		Host:          p.host,
 		Container:     binder.Interface{Name: p.config.Name, MAC: p.config.MAC.String(), MTU: p.config.MTU},
 		Wired:         p.ovn,
+		Prewired:      p.wire != nil,
 		DefaultRoutes: p.config.DefaultRoutes(),
 	}
 }

@@ -84,13 +84,39 @@ func (b *Binder) rowDifferences(ctx context.Context, p *plan) ([]string, error) 
 		return []string{"interface " + p.host.Name + " is missing in the switch's database"}, nil
 	}
 	var out []string
-	if got, want := in.ExternalIDs[keyPort], p.req.Lease.PortID; got != want {
+	if got, want := portOf(in.ExternalIDs), p.req.Lease.PortID; got != want {
 		out = append(out, fmt.Sprintf("interface %s has iface-id %q, not %q", p.host.Name, got, want))
 	}
-	if in.Error != nil && *in.Error != "" {
-		out = append(out, fmt.Sprintf("interface %s has the error %q", p.host.Name, *in.Error))
+	if in.failure() != "" {
+		out = append(out, fmt.Sprintf("interface %s has the error %q", p.host.Name, in.failure()))
 	}
-	return out, nil
+	if in.ExternalIDs[keyWired] == "" {
+		return out, nil
+	}
+	wire, err := b.wireDifferences(ctx, p)
+	return append(out, wire...), err
+}
+
+// wireDifferences are those of the wire that the sandbox hangs on.
+func (b *Binder) wireDifferences(ctx context.Context, p *plan) ([]string, error) {
+	c, err := b.session.connected(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := c.wireOf(b.owner, p.req.Lease.PortID)
+	if w == nil || !w.fits(&p.req.Lease) {
+		return []string{fmt.Sprintf("the wire from %s to bridge %s is broken", nearName(p.req.Lease.PortID), p.bridge)}, nil
+	}
+	port, ok := c.port(p.host.Name)
+	if !ok {
+		return nil, nil
+	}
+	facts := append(w.facts(p.bridge, b.owner.bridge), inBridge(port.UUID, b.owner.bridge), tagged(p.host.Name, w.tag))
+	joined, err := b.session.holds(ctx, facts...)
+	if err != nil || joined {
+		return nil, err
+	}
+	return []string{fmt.Sprintf("the wire does not join %s to bridge %s", p.host.Name, p.bridge)}, nil
 }
 
 // readInterface asks the server for an interface's external_ids and error: a

@@ -80,11 +80,11 @@ func TestInABatchWhatIsRefusedFailsAlone(t *testing.T) {
 	var batch []*item
 	for i, name := range names {
 		ids := map[string]string{keyPort: request("", i).Lease.PortID}
-		batch = append(batch, &item{ops: insertOps("br-int", name, ids), done: make(chan outcome, 1)})
+		batch = append(batch, &item{ops: insertOps(newPort{bridge: "br-int", name: name, ids: ids}), done: make(chan outcome, 1)})
 	}
 	// A bad bridge makes nothing, and refuses nothing.
 	ids := map[string]string{keyPort: request("", 99).Lease.PortID}
-	batch = append(batch, &item{ops: insertOps("br-nowhere", "p5", ids), done: make(chan outcome, 1)})
+	batch = append(batch, &item{ops: insertOps(newPort{bridge: "br-nowhere", name: "p5", ids: ids}), done: make(chan outcome, 1)})
 	b.session.commit(batch)
 	for i, name := range names {
 		o := <-batch[i].done

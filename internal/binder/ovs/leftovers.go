@@ -18,20 +18,20 @@ func (b *Binder) clear(ctx context.Context, p *plan) error {
 	if err != nil {
 		return err
 	}
-	rows := c.ifacesWith(keyPort, p.req.Lease.PortID)
-	if in, ok := c.iface(p.host.Name); ok && in.ExternalIDs[keyPort] != p.req.Lease.PortID {
+	rows := c.ofPort(p.req.Lease.PortID)
+	if in, ok := c.iface(p.host.Name); ok && portOf(in.ExternalIDs) != p.req.Lease.PortID {
 		rows = append(rows, in)
 	}
 	for _, in := range rows {
 		if in.ExternalIDs[keyAttachment] == "" {
 			return fault.New(fault.Conflict, "the database has an interface %s of port %q already that is not Kuryr's",
-				in.Name, in.ExternalIDs[keyPort])
+				in.Name, portOf(in.ExternalIDs))
 		}
 		if err := b.removeLeftover(ctx, c, in); err != nil {
 			return fmt.Errorf("remove leftover %s: %w", in.Name, err)
 		}
 	}
-	return b.session.awaitSeen(ctx, p.host.Name)
+	return b.session.awaitSeen(ctx, p.host.Name, nearName(p.req.Lease.PortID))
 }
 
 // removeLeftover waits for ovs-vswitchd even where the removal alone would
@@ -39,7 +39,11 @@ func (b *Binder) clear(ctx context.Context, p *plan) error {
 func (b *Binder) removeLeftover(ctx context.Context, c *conn, in *interfaceRow) error {
 	b.log.InfoContext(ctx, "leftover of an earlier attachment is replaced",
 		"interface", in.Name, "attachment", in.ExternalIDs[keyAttachment])
-	if err := b.unplug(ctx, c, in); err != nil {
+	port, err := c.portOfInterface(in)
+	if err != nil {
+		return err
+	}
+	if err := b.removeAll(ctx, in.Name, []portRow{*port}); err != nil {
 		return err
 	}
 	if err := b.session.awaitSeen(ctx, in.Name); err != nil {

@@ -35,7 +35,7 @@ func TestLeftoversOfTheSamePortAreReplaced(t *testing.T) {
 				t.Fatal(err)
 			}
 			port, _ := c.port(hostName(old.Lease.PortID))
-			if err := b.session.removePort(testContext(t), port.Name, port.UUID); err != nil {
+			if err := b.session.removePorts(testContext(t), *port); err != nil {
 				t.Fatal(err)
 			}
 		}},

@@ -15,6 +15,7 @@ import (
 //	kuryr_ovs_reconnects_total              sessions made after the first
 //	kuryr_ovs_transaction_duration_seconds  request to answer, by result (ok, error)
 //	kuryr_ovs_transaction_batch_size        attaches and detaches in one transaction
+//	kuryr_ovs_prewired                      ports that are ready in the switch, in use or not
 type metrics struct {
 	connected  prometheus.Gauge
 	reconnects prometheus.Counter
@@ -22,9 +23,11 @@ type metrics struct {
 	batch      prometheus.Histogram
 }
 
-func newMetrics(r prometheus.Registerer) (*metrics, error) {
-	const namespace, subsystem = "kuryr", "ovs"
-	m := &metrics{
+// namespace and subsystem begin every metric's name.
+const namespace, subsystem = "kuryr", "ovs"
+
+func newMetrics() *metrics {
+	return &metrics{
 		connected: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "connected",
 			Help: "Whether the local ovsdb-server answers (1) or not (0).",
@@ -44,13 +47,21 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Buckets: []float64{1, 2, 4, 8, 16, 32, 64},
 		}),
 	}
+}
+
+// register gives the metrics to r, unless that is nil. prewired counts.
+func (m *metrics) register(r prometheus.Registerer, prewired func() float64) error {
 	if r == nil {
-		return m, nil
+		return nil
 	}
-	for _, c := range []prometheus.Collector{m.connected, m.reconnects, m.duration, m.batch} {
+	gauge := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Subsystem: subsystem, Name: "prewired",
+		Help: "Ports that are ready in the switch before a sandbox needs them, or in use.",
+	}, prewired)
+	for _, c := range []prometheus.Collector{m.connected, m.reconnects, m.duration, m.batch, gauge} {
 		if err := r.Register(c); err != nil {
-			return nil, fmt.Errorf("ovs: register metrics: %w", err)
+			return fmt.Errorf("ovs: register metrics: %w", err)
 		}
 	}
-	return m, nil
+	return nil
 }

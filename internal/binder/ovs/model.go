@@ -18,9 +18,19 @@ const (
 	tableInterface  = "Interface"
 	columnName      = "name"
 	columnError     = "error"
+	columnType      = "type"
+	columnTag       = "tag"
+	columnBridges   = "bridges"
+	columnOptions   = "options"
 	columnExternal  = "external_ids"
 	columnNextCfg   = "next_cfg"
 	columnPortsList = "ports"
+)
+
+// A patch port, and the option that names its other end.
+const (
+	patchType  = "patch"
+	optionPeer = "peer"
 )
 
 // switchRow is the one row of table Open_vSwitch.
@@ -49,6 +59,7 @@ func (b *bridgeRow) datapath() string {
 type portRow struct {
 	UUID string `ovsdb:"_uuid"`
 	Name string `ovsdb:"name"`
+	Tag  *int   `ovsdb:"tag"`
 }
 
 type interfaceRow struct {
@@ -60,7 +71,7 @@ type interfaceRow struct {
 }
 
 // databaseModel is what the session keeps of the database. Interfaces are
-// indexed by the two external_ids by which they are looked up.
+// indexed by the external_ids by which they are looked up.
 func databaseModel() (model.ClientDBModel, error) {
 	m, err := model.NewClientDBModel(databaseName, map[string]model.Model{
 		tableSwitch:    &switchRow{},
@@ -75,6 +86,8 @@ func databaseModel() (model.ClientDBModel, error) {
 		tableInterface: {
 			{Columns: []model.ColumnKey{{Column: columnExternal, Key: keyPort}}},
 			{Columns: []model.ColumnKey{{Column: columnExternal, Key: keyAttachment}}},
+			{Columns: []model.ColumnKey{{Column: columnExternal, Key: keyWired}}},
+			{Columns: []model.ColumnKey{{Column: columnExternal, Key: keyWire}}},
 		},
 	})
 	return m, nil

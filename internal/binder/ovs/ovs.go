@@ -20,8 +20,11 @@ type Binder struct {
 	session   *session
 	underlays underlays
 	ports     locks
+	tags      tags
 	// creating is held while a veth is made.
 	creating sync.Mutex
+	// wiring has the names of the host devices that a Bind is about to plug.
+	wiring sync.Map
 	// host is the netlink handle in the process's namespace for all that is
 	// quick. Removing a device is not, and has its own.
 	host *netlink.Handle
@@ -33,21 +36,32 @@ func New(o Options) (*Binder, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	m, err := newMetrics(o.Registerer)
-	if err != nil {
-		return nil, err
-	}
 	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("ovs: open netlink: %w", err)
 	}
-	return &Binder{
+	m := newMetrics()
+	b := &Binder{
 		opts:    o,
 		log:     o.Logger,
 		owner:   newOwner(o.Cluster, o.Node),
 		session: startSession(&o, m),
 		host:    host,
-	}, nil
+	}
+	if err := m.register(o.Registerer, b.countWires); err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// countWires is what the replica knows; zero without a connection.
+func (b *Binder) countWires() float64 {
+	c, err := b.session.current()
+	if err != nil {
+		return 0
+	}
+	return float64(len(c.wires(b.owner)))
 }
 
 // Close ends the session to ovsdb-server. What is bound stays bound. It must

@@ -10,35 +10,47 @@ import (
 	"strings"
 
 	"github.com/kuryr-go/kuryr/internal/fault"
+	"github.com/kuryr-go/kuryr/internal/lease"
 )
 
-// awaitSwitch returns when the switch has taken the interface with the UUID
-// row: ovs-vswitchd gave it an ofport and, with OVN, ovn-controller says
-// ovn-installed. It does not mind when the connection goes and comes back
-// meanwhile. Errors are Unavailable.
-func (b *Binder) awaitSwitch(ctx context.Context, p *plan, row string, w *watch) error {
+// awaited is an interface that the switch shall take.
+type awaited struct {
+	lease *lease.Lease
+	// name is the interface's, row its UUID.
+	name, row string
+	// ovn: not before ovn-controller says ovn-installed.
+	ovn bool
+	// seen tells that the replica had the row before.
+	seen bool
+}
+
+// awaitSwitch returns when the switch has taken an interface: ovs-vswitchd
+// gave it an ofport and, where asked for, ovn-controller says ovn-installed.
+// It does not mind when the connection goes and comes back meanwhile. Errors
+// are Unavailable.
+func (b *Binder) awaitSwitch(ctx context.Context, a awaited, w *watch) error {
 	name := spanOpened
-	if p.ovn {
+	if a.ovn {
 		name = spanInstalled
 	}
-	return traced(ctx, name, p.host.Name, func(ctx context.Context) error {
-		for seen := false; ; {
-			in, known := b.look(p.host.Name, row)
+	return traced(ctx, name, a.name, func(ctx context.Context) error {
+		for {
+			in, known := b.look(a.name, a.row)
 			switch {
-			case in == nil && known && seen:
-				return fault.New(fault.Unavailable, "interface %s was removed from the database by somebody else", p.host.Name)
+			case in == nil && known && a.seen:
+				return fault.New(fault.Unavailable, "interface %s was removed from the database by somebody else", a.name)
 			case in == nil:
-			case in.Error != nil && *in.Error != "":
-				return fault.New(fault.Unavailable, "ovs-vswitchd: %s", *in.Error)
-			case in.taken(p.ovn):
+			case in.failure() != "":
+				return fault.New(fault.Unavailable, "ovs-vswitchd: %s", in.failure())
+			case in.taken(a.ovn):
 				return nil
 			default:
-				seen = true
+				a.seen = true
 			}
 			select {
 			case <-w.C:
 			case <-ctx.Done():
-				return b.explain(ctx, p, in)
+				return b.explain(ctx, &a, in)
 			}
 		}
 	})
@@ -61,21 +73,29 @@ func (in *interfaceRow) taken(ovn bool) bool {
 	return in.OfPort != nil && *in.OfPort > 0 && (!ovn || in.ExternalIDs[keyInstalled] == "true")
 }
 
+// failure is why ovs-vswitchd cannot use the interface; "" when it can.
+func (in *interfaceRow) failure() string {
+	if in.Error == nil {
+		return ""
+	}
+	return *in.Error
+}
+
 // explain says what was seen of a port that the switch did not take in time.
-func (b *Binder) explain(ctx context.Context, p *plan, in *interfaceRow) error {
+func (b *Binder) explain(ctx context.Context, a *awaited, in *interfaceRow) error {
 	cause := context.Cause(ctx)
 	c, err := b.session.current()
 	if err != nil {
-		return fault.New(fault.Unavailable, "port %s was not wired in time: %w", p.req.Lease.PortID, errors.Join(err, cause))
+		return fault.New(fault.Unavailable, "port %s was not wired in time: %w", a.lease.PortID, errors.Join(err, cause))
 	}
-	if in == nil || in.OfPort == nil || *in.OfPort <= 0 {
-		return notTaken(p.host.Name, cause)
+	if in == nil || !in.taken(false) {
+		return notTaken(a.name, cause)
 	}
 	ids := c.theSwitch().ExternalIDs
 	e := fault.New(fault.Unavailable,
 		"ovn-controller did not wire port %s in time: interface %s has ofport %d, ovn-installed=%q (chassis %s, ovn-remote %s): %w",
-		p.req.Lease.PortID, p.host.Name, *in.OfPort, in.ExternalIDs[keyInstalled], ids["system-id"], ids["ovn-remote"], cause)
-	e.Hint = hint(p.req.Lease.Host, ids)
+		a.lease.PortID, a.name, *in.OfPort, in.ExternalIDs[keyInstalled], ids["system-id"], ids["ovn-remote"], cause)
+	e.Hint = hint(a.lease.Host, ids)
 	return e
 }
 

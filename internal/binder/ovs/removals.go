@@ -75,15 +75,18 @@ func (r *removals) owed() map[string]string {
 	return maps.Clone(r.debts)
 }
 
-// awaitSeen waits until ovs-vswitchd has seen the removal of name.
-func (s *session) awaitSeen(ctx context.Context, name string) error {
+// awaitSeen waits until ovs-vswitchd has seen the removals of names. The
+// replica has then forgotten them too: what vswitchd says comes after.
+func (s *session) awaitSeen(ctx context.Context, names ...string) error {
 	w := s.watches.open(watchSwitch)
 	defer w.stop()
-	for s.removals.isUnseen(name) {
-		select {
-		case <-w.C:
-		case <-ctx.Done():
-			return notTaken(name, ctx.Err())
+	for _, name := range names {
+		for s.removals.isUnseen(name) {
+			select {
+			case <-w.C:
+			case <-ctx.Done():
+				return notTaken(name, ctx.Err())
+			}
 		}
 	}
 	return nil
@@ -96,7 +99,7 @@ func (s *session) payDebts(ctx context.Context, c *conn) {
 		in, ok := c.iface(name)
 		if ok && in.ExternalIDs[keyAttachment] == attachment {
 			if port, ok := c.port(name); ok {
-				if err := s.removePort(ctx, name, port.UUID); err != nil {
+				if err := s.removePorts(ctx, *port); err != nil {
 					s.log.WarnContext(ctx, "cannot yet remove the row of a failed attach", "interface", name, "error", err)
 					continue
 				}

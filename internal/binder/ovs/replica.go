@@ -6,6 +6,8 @@ package ovs
 import (
 	"github.com/ovn-kubernetes/libovsdb/model"
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
+
+	"github.com/kuryr-go/kuryr/internal/fault"
 )
 
 // The rows that a caller gets are shared with the replica, or copies: in
@@ -39,11 +41,32 @@ func (c *conn) port(name string) (*portRow, bool) {
 	return byName(c, tablePort, &portRow{Name: name})
 }
 
+// portOfInterface is the port of an interface; they have one name.
+func (c *conn) portOfInterface(in *interfaceRow) (*portRow, error) {
+	port, ok := c.port(in.Name)
+	if !ok {
+		return nil, fault.New(fault.Internal, "the database has an interface %s without a port of that name", in.Name)
+	}
+	return port, nil
+}
+
 func (c *conn) iface(name string) (*interfaceRow, bool) {
 	return byName(c, tableInterface, &interfaceRow{Name: name})
 }
 
-// ifacesWith finds the interfaces with an external id, one of the two that
+// ofPort finds the interfaces of a port, whoever made them, without its wire.
+func (c *conn) ofPort(portID string) []*interfaceRow {
+	all := append(c.ifacesWith(keyPort, portID), c.ifacesWith(keyWired, portID)...)
+	out := all[:0]
+	for _, in := range all {
+		if in.ExternalIDs[keyWire] == "" {
+			out = append(out, in)
+		}
+	}
+	return out
+}
+
+// ifacesWith finds the interfaces with an external id, one of those that
 // databaseModel indexes.
 func (c *conn) ifacesWith(key, value string) []*interfaceRow {
 	if value == "" {
@@ -58,7 +81,7 @@ func (c *conn) ifacesWith(key, value string) []*interfaceRow {
 	return interfaceRows(rows)
 }
 
-// marked are the interfaces with o's mark.
+// marked are the sandboxes' interfaces with o's mark.
 func (c *conn) marked(o owner) []*interfaceRow {
 	all := interfaceRows(c.cache.Table(tableInterface).RowsShallow())
 	out := all[:0]
@@ -80,6 +103,7 @@ func interfaceRows(rows map[string]model.Model) []*interfaceRow {
 	return out
 }
 
+// externalID is a map of one.
 func externalID(key, value string) ovsdb.OvsMap {
 	return ovsdb.OvsMap{GoMap: map[any]any{key: value}}
 }

@@ -7,15 +7,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/kuryr-go/kuryr/internal/binder"
-	"github.com/kuryr-go/kuryr/internal/fault"
 )
 
-// Unbind removes the port from the bridge and then the veth. It needs neither
-// the namespace nor the interface in it; what is gone already is a success.
-// What is not Kuryr's, and what the port was bound to by another attachment
-// since, is left alone.
+// Unbind removes the port from the switch, with the wire it hung on, and then
+// the veth. It needs neither the namespace nor the interface in it; what is
+// gone already is a success, so it may follow Unplug at any time. What is not
+// Kuryr's, and what the port was bound to by another attachment or prewired
+// for since, is left alone.
 //
 // Without a connection the veth is removed all the same and the error is
 // Unavailable: the caller asks again for the rest.
@@ -41,10 +43,39 @@ func (b *Binder) unbind(ctx context.Context, r *binder.Ref) error {
 	// finding it dead, and logging so. It is all done in a millisecond.
 	rowErr := noConn
 	if c != nil {
-		rowErr = b.unplugAll(ctx, c, name, r)
+		rowErr = b.takeOut(ctx, c, name, r, false)
 	}
 	devErr := traced(ctx, spanDelete, name, func(context.Context) error { return b.deleteVeth(name, r.Attachment) })
 	return errors.Join(rowErr, devErr)
+}
+
+// Unplug is the quick first half of Unbind, after which nothing passes any
+// more and the port may be used again: it removes the port from the switch,
+// and its wire too, though no sandbox hung on it. The veth stays until Unbind,
+// or until a Bind needs its place. What is gone already is a success. Without
+// a connection the error is Unavailable and nothing was done.
+func (b *Binder) Unplug(ctx context.Context, r binder.Ref) error {
+	if err := b.unplug(ctx, &r); err != nil {
+		return fmt.Errorf("ovs: unplug port %s of attachment %s: %w", r.PortID, r.Attachment, err)
+	}
+	return nil
+}
+
+func (b *Binder) unplug(ctx context.Context, r *binder.Ref) error {
+	c, err := b.session.connected(ctx)
+	if err != nil {
+		return err
+	}
+	name := deviceOf(c, r)
+	if name == "" {
+		return nil
+	}
+	unlock, err := b.ports.lock(ctx, name)
+	if err != nil {
+		return fmt.Errorf("wait for another operation on the port: %w", err)
+	}
+	defer unlock()
+	return b.takeOut(ctx, c, name, r, true)
 }
 
 // deviceOf is the host device of r; "" when nothing tells, and so nothing is
@@ -64,33 +95,57 @@ func deviceOf(c *conn, r *binder.Ref) string {
 	return ""
 }
 
-// unplugAll removes the rows of r: that of the device, and any other with the
-// port or the attachment.
-func (b *Binder) unplugAll(ctx context.Context, c *conn, name string, r *binder.Ref) error {
-	rows := append(c.ifacesWith(keyPort, r.PortID), c.ifacesWith(keyAttachment, r.Attachment)...)
+// takeOut removes in one transaction the rows of r: that of the device, any
+// other with the port or the attachment, and the wire that one of them hung
+// on; with idle also a wire that none did.
+func (b *Binder) takeOut(ctx context.Context, c *conn, name string, r *binder.Ref, idle bool) error {
+	rows := append(c.ofPort(r.PortID), c.ifacesWith(keyAttachment, r.Attachment)...)
 	if in, ok := c.iface(name); ok {
 		rows = append(rows, in)
 	}
-	done := make(map[string]bool)
+	out := make(map[string]portRow)
+	wires := make(map[string]bool)
+	if idle && r.PortID != "" {
+		wires[r.PortID] = true
+	}
 	var errs []error
 	for _, in := range rows {
 		id := in.ExternalIDs[keyAttachment]
-		if id == "" || done[in.UUID] || (r.Attachment != "" && id != r.Attachment) {
+		if id == "" {
 			continue
 		}
-		done[in.UUID] = true
-		errs = append(errs, b.unplug(ctx, c, in))
+		if r.Attachment != "" && id != r.Attachment {
+			// Whoever has the port now may hang on its wire.
+			wires[portOf(in.ExternalIDs)] = false
+			continue
+		}
+		port, err := c.portOfInterface(in)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		out[port.UUID] = *port
+		if _, known := wires[in.ExternalIDs[keyWired]]; !known {
+			wires[in.ExternalIDs[keyWired]] = true
+		}
 	}
+	for id, ours := range wires {
+		if w := c.wireOf(b.owner, id); w != nil && ours {
+			for _, port := range w.ports {
+				out[port.UUID] = port
+			}
+		}
+	}
+	errs = append(errs, b.removeAll(ctx, name, slices.Collect(maps.Values(out))))
 	return errors.Join(errs...)
 }
 
-// unplug removes an interface's port from its bridge.
-func (b *Binder) unplug(ctx context.Context, c *conn, in *interfaceRow) error {
-	port, ok := c.port(in.Name)
-	if !ok {
-		return fault.New(fault.Internal, "the database has an interface %s without a port of that name", in.Name)
+// removeAll removes ports from their bridges, if there are any.
+func (b *Binder) removeAll(ctx context.Context, device string, ports []portRow) error {
+	if len(ports) == 0 {
+		return nil
 	}
-	return traced(ctx, spanTransact, in.Name, func(ctx context.Context) error {
-		return b.session.removePort(ctx, in.Name, port.UUID)
+	return traced(ctx, spanTransact, device, func(ctx context.Context) error {
+		return b.session.removePorts(ctx, ports...)
 	})
 }

@@ -39,8 +39,14 @@ func (b *Binder) createVeth(p *plan, box *sandbox.Sandbox) error {
 	b.creating.Lock()
 	defer b.creating.Unlock()
 	err := b.addVeth(p, box)
-	if errors.Is(err, unix.EEXIST) {
-		if err = b.clearDevice(p.host.Name); err == nil {
+	for _, clear := range []func() error{
+		func() error { return b.clearDevice(p.host.Name) },
+		func() error { return b.clearUnplugged(p.config.Name, box) },
+	} {
+		if !errors.Is(err, unix.EEXIST) {
+			break
+		}
+		if err = clear(); err == nil {
 			err = b.addVeth(p, box)
 		}
 	}
@@ -121,6 +127,53 @@ func (b *Binder) clearDevice(name string) error {
 		return fault.New(fault.Conflict, "the node has a device %s already that is not Kuryr's (%s)", name, link.Type())
 	}
 	return b.deleteVeth(name, "")
+}
+
+// clearUnplugged removes the sandbox's interface of a name when it is the end
+// of a veth that was unplugged and still waits for its Unbind. Anything else
+// is left alone: the name stays taken.
+func (b *Binder) clearUnplugged(name string, box *sandbox.Sandbox) error {
+	var inside netlink.Link
+	err := box.Do(func(h *netlink.Handle) (err error) {
+		inside, err = linkByName(h, name)
+		return err
+	})
+	if err != nil || inside == nil || inside.Type() != "veth" {
+		return err
+	}
+	host, err := b.host.LinkByIndex(inside.Attrs().ParentIndex)
+	var missing netlink.LinkNotFoundError
+	if errors.As(err, &missing) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look up the other end of %s: %w", name, err)
+	}
+	// Indexes are a namespace's own: the device of that index is the other end
+	// only if it says the same.
+	a := host.Attrs()
+	if a.ParentIndex != inside.Attrs().Index || a.Group != b.owner.group || !b.owner.owns(host, "") || b.isPlugged(a.Name) {
+		return nil
+	}
+	// By its index: its name may be another's by now.
+	if err := b.host.LinkDel(host); err != nil && !errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("delete %s: %w", a.Name, err)
+	}
+	return nil
+}
+
+// isPlugged tells whether a device is in a bridge, as far as is known, or a
+// Bind is just about to put it there.
+func (b *Binder) isPlugged(name string) bool {
+	if _, soon := b.wiring.Load(name); soon {
+		return true
+	}
+	c, err := b.session.current()
+	if err != nil {
+		return true
+	}
+	_, ok := c.iface(name)
+	return ok && !b.session.removals.isUnseen(name)
 }
 
 // deleteVeth removes a host device, and with it its peer, if it is Kuryr's

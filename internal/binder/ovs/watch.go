@@ -20,7 +20,8 @@ type watch struct {
 	stop func()
 }
 
-// watches are the open watches by interface name.
+// watches are the open watches by the name of an interface or a bridge (which
+// has an interface of its name).
 type watches struct {
 	mu sync.Mutex
 	by map[string]map[*watch]struct{}
@@ -82,6 +83,10 @@ func (s *session) event(c *conn, table string, row model.Model) {
 	case tableInterface:
 		if in, ok := row.(*interfaceRow); ok {
 			s.watches.poke(in.Name)
+		}
+	case tableBridge:
+		if br, ok := row.(*bridgeRow); ok {
+			s.watches.poke(br.Name)
 		}
 	case tableSwitch:
 		s.removals.seen(c.theSwitch().CurCfg)

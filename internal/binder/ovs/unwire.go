@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+package ovs
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// Unwire removes a port's wire, before the port is given back; one that is
+// gone is a success. A sandbox that still hangs on it is cut off and stays so
+// until its Unbind. Errors: Unavailable without a connection.
+func (b *Binder) Unwire(ctx context.Context, portID string) error {
+	if err := b.unwire(ctx, portID); err != nil {
+		return fmt.Errorf("ovs: unwire port %s: %w", portID, err)
+	}
+	return nil
+}
+
+func (b *Binder) unwire(ctx context.Context, portID string) error {
+	unlock, err := b.ports.lock(ctx, hostName(portID))
+	if err != nil {
+		return fmt.Errorf("wait for another operation on the port: %w", err)
+	}
+	defer unlock()
+	c, err := b.session.connected(ctx)
+	if err != nil {
+		return err
+	}
+	w := c.wireOf(b.owner, portID)
+	if w == nil {
+		return nil
+	}
+	return b.removeAll(ctx, nearName(portID), w.ports)
+}
+
+// Wires lists the ports that have a wire of this cluster and node, sorted by
+// id, whether a sandbox hangs on it or not. Errors: Unavailable without a connection.
+func (b *Binder) Wires(ctx context.Context) ([]string, error) {
+	c, err := b.session.connected(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ovs: list wires: %w", err)
+	}
+	ids := c.wires(b.owner)
+	slices.Sort(ids)
+	return ids, nil
+}
