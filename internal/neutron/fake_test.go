@@ -71,7 +71,12 @@ func (e *endpoint) grant(w http.ResponseWriter, n int32) {
 // client makes a client of the endpoint.
 func (e *endpoint) client(t *testing.T, change ...func(*Options)) *Client {
 	t.Helper()
-	o := Options{Cloud: "test", ConfigFile: writeClouds(t, e.URL), RequestTimeout: 10 * time.Second}
+	return newClient(t, writeClouds(t, e.URL), change...)
+}
+
+func newClient(t *testing.T, config string, change ...func(*Options)) *Client {
+	t.Helper()
+	o := Options{Cloud: "test", ConfigFile: config, RequestTimeout: 10 * time.Second}
 	for _, f := range change {
 		f(&o)
 	}
@@ -83,21 +88,26 @@ func (e *endpoint) client(t *testing.T, change ...func(*Options)) *Client {
 	return c
 }
 
-func writeClouds(t *testing.T, authURL string) string {
+func writeClouds(t *testing.T, url string) string {
+	t.Helper()
+	return writeCloudsOf(t, url+"/v3", "kuryr", testSecret, "demo", "R1")
+}
+
+func writeCloudsOf(t *testing.T, authURL, user, password, project, region string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "clouds.yaml")
 	writeFile(t, path, fmt.Sprintf(`
 clouds:
   test:
     auth:
-      auth_url: %s/v3
-      username: kuryr
+      auth_url: %s
+      username: %s
       password: %s
-      project_name: demo
+      project_name: %s
       user_domain_name: Default
       project_domain_name: Default
-    region_name: R1
-`, authURL, testSecret))
+    region_name: %s
+`, authURL, user, password, project, region))
 	return path
 }
 

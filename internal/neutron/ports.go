@@ -5,8 +5,10 @@ package neutron
 
 import (
 	"context"
+	"encoding/json"
 	"net/netip"
 	"net/url"
+	"time"
 )
 
 // Port is a Neutron port. Pointers are nil where the cloud does not tell: the
@@ -44,6 +46,11 @@ type Port struct {
 	VNICType string `json:"binding:vnic_type"`
 	// Revision grows with every change (extension standard-attr-revisions).
 	Revision int `json:"revision_number"`
+	// CreatedAt is by the cloud's clock, in whole seconds (extension
+	// standard-attr-timestamp); zero when the cloud does not tell.
+	CreatedAt time.Time `json:"created_at"`
+	// Tags are in no particular order (extension standard-attr-tag).
+	Tags []string `json:"tags"`
 }
 
 // FixedIP is an address of a port. In a request one of the two may be left
@@ -79,27 +86,52 @@ type PortCreate struct {
 	DNSName             string        `json:"dns_name,omitempty"`
 	AllowedAddressPairs []AddressPair `json:"allowed_address_pairs,omitempty"`
 	HostID              string        `json:"binding:host_id,omitempty"`
+	// Tags are refused by a cloud without the extension
+	// tag-ports-during-bulk-creation.
+	Tags []string `json:"tags,omitempty"`
 }
 
-// PortUpdate is a change of a port; what is nil stays as it is.
+// PortUpdate is a change of a port; what is nil stays as it is. A list
+// replaces the whole of the old one; an empty one leaves none.
 type PortUpdate struct {
-	Name        *string `json:"name,omitempty"`
-	DeviceID    *string `json:"device_id,omitempty"`
-	DeviceOwner *string `json:"device_owner,omitempty"`
-	HostID      *string `json:"binding:host_id,omitempty"`
+	Name         *string `json:"name,omitempty"`
+	Description  *string `json:"description,omitempty"`
+	AdminStateUp *bool   `json:"admin_state_up,omitempty"`
+	DeviceID     *string `json:"device_id,omitempty"`
+	DeviceOwner  *string `json:"device_owner,omitempty"`
+	HostID       *string `json:"binding:host_id,omitempty"`
+	// FixedIPs: an address that is in the old list and the new one stays the
+	// port's own.
+	FixedIPs            *[]FixedIP     `json:"fixed_ips,omitempty"`
+	SecurityGroups      *[]string      `json:"security_groups,omitempty"`
+	AllowedAddressPairs *[]AddressPair `json:"allowed_address_pairs,omitempty"`
+	// PortSecurityEnabled can become false only on a port that has no security
+	// groups and no address pairs, or loses them by the same update.
+	PortSecurityEnabled *bool             `json:"port_security_enabled,omitempty"`
+	QoSPolicyID         *Nullable[string] `json:"qos_policy_id,omitempty"`
+	DNSName             *string           `json:"dns_name,omitempty"`
 	// IfRevision makes the change conditional: when the port's revision is
 	// another, the error is a Conflict (extension revision-if-match).
 	IfRevision *int `json:"-"`
 }
 
+// Nullable is an attribute that can be taken away: nil sets it to null.
+type Nullable[T any] struct{ Value *T }
+
+// MarshalJSON implements json.Marshaler.
+func (n Nullable[T]) MarshalJSON() ([]byte, error) { return json.Marshal(n.Value) }
+
 // PortFilter selects ports on the server's side. Fields are combined by and,
-// the values of a list by or; what is empty does not filter.
+// the values of a list by or; what is empty does not filter. Lists may be of
+// any length: where they make an address too long, several requests are made.
 type PortFilter struct {
-	IDs         []string
-	Name        string
-	NetworkID   string
-	ProjectID   string
+	IDs       []string
+	Name      string
+	NetworkID string
+	ProjectID string
+	// DeviceID is one more of DeviceIDs.
 	DeviceID    string
+	DeviceIDs   []string
 	DeviceOwner string
 	MACAddress  string
 	Status      string
@@ -121,6 +153,9 @@ func (f PortFilter) query() url.Values {
 	nonEmpty(q, "network_id", f.NetworkID)
 	nonEmpty(q, "project_id", f.ProjectID)
 	nonEmpty(q, "device_id", f.DeviceID)
+	for _, id := range f.DeviceIDs {
+		q.Add("device_id", id)
+	}
 	nonEmpty(q, "device_owner", f.DeviceOwner)
 	nonEmpty(q, "mac_address", f.MACAddress)
 	nonEmpty(q, "status", f.Status)
@@ -146,7 +181,18 @@ func (c *Client) Port(ctx context.Context, id string) (Port, error) {
 
 // UpdatePort changes a port and gives it as it is afterwards.
 func (c *Client) UpdatePort(ctx context.Context, id string, u PortUpdate) (Port, error) {
+	// A nil list would be sent as null, which not every attribute may be.
+	u.FixedIPs, u.SecurityGroups = listed(u.FixedIPs), listed(u.SecurityGroups)
+	u.AllowedAddressPairs = listed(u.AllowedAddressPairs)
 	return update[Port](ctx, c, portKind, id, u, u.IfRevision)
+}
+
+// listed makes a nil list an empty one.
+func listed[T any](list *[]T) *[]T {
+	if list != nil && *list == nil {
+		return &[]T{}
+	}
+	return list
 }
 
 // DeletePort deletes a port. A port that is gone is NotFound.

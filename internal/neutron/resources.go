@@ -7,9 +7,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,18 +28,35 @@ type kind struct {
 }
 
 var (
-	portKind    = kind{"port", "ports", "ports", "ports"}
-	networkKind = kind{"network", "networks", "networks", "networks"}
-	subnetKind  = kind{"subnet", "subnets", "subnets", "subnets"}
-	groupKind   = kind{"security_group", "security_groups", "security groups", "security-groups"}
-	qosKind     = kind{"policy", "policies", "QoS policies", "qos/policies"}
-	agentKind   = kind{"agent", "agents", "agents", "agents"}
+	portKind     = kind{"port", "ports", "ports", "ports"}
+	networkKind  = kind{"network", "networks", "networks", "networks"}
+	subnetKind   = kind{"subnet", "subnets", "subnets", "subnets"}
+	groupKind    = kind{"security_group", "security_groups", "security groups", "security-groups"}
+	qosKind      = kind{"policy", "policies", "QoS policies", "qos/policies"}
+	agentKind    = kind{"agent", "agents", "agents", "agents"}
+	floatingKind = kind{"floatingip", "floatingips", "floating IPs", "floatingips"}
 )
 
-// list fetches all objects that match a query, page by page, with the fields
-// of T alone. A positive limit ends the list early.
+// list fetches all objects that match a query, with the fields of T alone, in
+// as many requests as its length needs. A positive limit ends the list early.
 func list[T any](ctx context.Context, c *Client, k kind, query url.Values, limit int) ([]T, error) {
 	query["fields"] = fieldsOf[T]()
+	var all []T
+	for _, part := range split(query) {
+		items, err := listPages[T](ctx, c, k, part, max(limit-len(all), 0))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, items...)
+		if limit > 0 && len(all) >= limit {
+			break
+		}
+	}
+	return all, nil
+}
+
+// listPages fetches all objects that match a query, page by page.
+func listPages[T any](ctx context.Context, c *Client, k kind, query url.Values, limit int) ([]T, error) {
 	size := c.options.PageSize
 	if limit > 0 && limit < size {
 		size = limit
@@ -64,6 +83,34 @@ func list[T any](ctx context.Context, c *Client, k kind, query url.Values, limit
 		}
 		query.Set("marker", marker)
 	}
+}
+
+// maxQuery is the longest query of a request, in bytes. With the address
+// before it and a marker at its end it stays below 4 KiB; proxies and WSGI
+// servers refuse from some 8 KiB on.
+const maxQuery = 3500
+
+// splitKeys are the filters whose values name one object each, so that the
+// answers to parts of them have nothing in common.
+var splitKeys = []string{"id", "device_id", "port_id"}
+
+// split makes queries that are short enough and together match the same.
+func split(query url.Values) []url.Values {
+	if len(query.Encode()) <= maxQuery {
+		return []url.Values{query}
+	}
+	longest := slices.MaxFunc(splitKeys, func(a, b string) int { return len(query[a]) - len(query[b]) })
+	values := slices.Compact(slices.Sorted(slices.Values(query[longest])))
+	if len(values) < 2 {
+		return []url.Values{query}
+	}
+	var parts []url.Values
+	for _, half := range [][]string{values[:len(values)/2], values[len(values)/2:]} {
+		part := maps.Clone(query)
+		part[longest] = half
+		parts = append(parts, split(part)...)
+	}
+	return parts
 }
 
 // linksSuffix makes the name of a collection's links of the collection's own.
