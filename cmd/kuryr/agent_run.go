@@ -21,6 +21,7 @@ import (
 	"github.com/kuryr-go/kuryr/internal/config"
 	"github.com/kuryr-go/kuryr/internal/engine/cni"
 	"github.com/kuryr-go/kuryr/internal/neutron"
+	"github.com/kuryr-go/kuryr/internal/portpool"
 	"github.com/kuryr-go/kuryr/internal/serve"
 	"github.com/kuryr-go/kuryr/internal/supply"
 	"github.com/kuryr-go/kuryr/internal/tracelog"
@@ -48,7 +49,7 @@ func run(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 		return err
 	}
 	defer client.Close()
-	direct, err := newSupply(cfg, logger, client)
+	ports, supplier, err := newSupply(cfg, logger, registry, client)
 	if err != nil {
 		return err
 	}
@@ -57,11 +58,12 @@ func run(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 		return err
 	}
 	defer wiring.Close()
-	node := newAgentOf(cfg, logger, registry, agent.Options{Journal: memory, Supply: direct, Binder: wiring})
+	node := newAgentOf(cfg, logger, registry, agent.Options{Journal: memory, Supply: ports, Binder: wiring})
 	if err := node.Start(ctx); err != nil {
 		return err
 	}
 	defer node.Close()
+	defer supplyIn(ctx, supplier, node)()
 	return serveAgent(ctx, cfg, logger, registry, node, socket)
 }
 
@@ -69,6 +71,7 @@ func run(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 func newAgentOf(cfg config.Config, logger *slog.Logger, reg prometheus.Registerer, o agent.Options) *agent.Agent {
 	o.Node, o.Cluster, o.Version = cfg.Node, cfg.Cluster, version.String()
 	o.AttachTimeout, o.OrphanGrace, o.ReclaimHorizon = cfg.Agent.AttachTimeout, cfg.Agent.OrphanGrace, reclaimHorizon(cfg)
+	o.CoolDown, o.CollectInterval, o.CollectGrace = cfg.Pool.CoolDown, cfg.GC.Interval, cfg.GC.Grace
 	o.Logger, o.Registerer = logger, reg
 	return agent.New(o)
 }
@@ -99,14 +102,57 @@ func newNeutron(cfg config.Config, logger *slog.Logger, reg prometheus.Registere
 	})
 }
 
-func newSupply(cfg config.Config, logger *slog.Logger, client *neutron.Client) (*supply.Direct, error) {
-	return supply.New(client, supply.Options{
+// newSupply makes where ports come from. supplier is what keeps the pools; nil
+// where there are none.
+func newSupply(cfg config.Config, logger *slog.Logger, reg prometheus.Registerer, client *neutron.Client) (ports agent.Supply, supplier *supply.Pool, err error) {
+	direct, err := supply.New(client, supply.Options{
 		Node: cfg.Node, Cluster: cfg.Cluster, TTL: cfg.Cloud.CacheTTL, Logger: logger,
 		Defaults: supply.Defaults{
 			Project: cfg.Defaults.Project, Network: cfg.Defaults.Network,
 			Subnets: cfg.Defaults.Subnets, SecurityGroups: cfg.Defaults.SecurityGroups,
 		},
 	})
+	if err != nil || !cfg.Pool.Enabled {
+		return direct, nil, err
+	}
+	supplier, err = supply.NewPool(direct, supply.PoolOptions{
+		Policy: poolPolicy(cfg), LostHorizon: reclaimHorizon(cfg), Prewarm: cfg.Pool.Prewarm, Registerer: reg,
+	})
+	return supplier, supplier, err
+}
+
+// The pauses of a pool that cannot be supplied, and how long ports that have
+// rested wait for company before they are checked: each check is two requests,
+// however many ports it is about.
+const (
+	poolRetryMin     = 500 * time.Millisecond
+	poolRetryMax     = 30 * time.Second
+	poolRecycleEvery = 10 * time.Second
+)
+
+func poolPolicy(cfg config.Config) portpool.Policy {
+	return portpool.Policy{
+		Min: cfg.Pool.Min, Warm: cfg.Pool.Warm, Max: cfg.Pool.Max, Total: cfg.Pool.NodeMax,
+		IdleAfter: cfg.Pool.IdleAfter, BurstMemory: cfg.Pool.BurstMemory,
+		RetryMin: poolRetryMin, RetryMax: poolRetryMax, RecycleEvery: poolRecycleEvery,
+	}
+}
+
+// supplyIn runs the supplier beside the agent; stop ends it and waits.
+func supplyIn(ctx context.Context, supplier *supply.Pool, node *agent.Agent) (stop func()) {
+	if supplier == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		supplier.Run(ctx, node)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 func newBinder(cfg config.Config, logger *slog.Logger, reg prometheus.Registerer) (*ovs.Binder, error) {

@@ -58,10 +58,12 @@ func (a *Agent) prewire(ctx context.Context, l lease.Lease) {
 	bounded, cancel := context.WithTimeout(ctx, wireTimeout)
 	defer cancel()
 	done, err := a.binder.Prewire(bounded, l)
-	if err != nil && ctx.Err() == nil {
+	free, stale := a.book.wired(l.PortID, done && err == nil, err != nil)
+	// One that was taken meanwhile is its attachment's to wire.
+	if err != nil && free && ctx.Err() == nil {
 		a.log.Warn("switch does not take a free lease yet", "port", l.PortID, "network", l.Network.String(), "err", err)
 	}
-	if stale := a.book.wired(l.PortID, done && err == nil, err != nil); stale && done {
+	if stale && done {
 		// It was withdrawn meanwhile.
 		if err := a.binder.Unwire(ctx, l.PortID); err != nil && ctx.Err() == nil {
 			a.log.Warn("switch does not let go of a lease yet", "port", l.PortID, "err", err)
@@ -111,35 +113,34 @@ func (b *book) toWire(most int) []lease.Lease {
 	return out
 }
 
-// wired notes how a Prewire ended. stale tells that the lease is not free any
-// more and in nobody's use either.
-func (b *book) wired(portID string, wired, failed bool) (stale bool) {
+// wired notes how a Prewire ended, and tells whether the lease is still free.
+// stale tells that it is not, and in nobody's use either.
+func (b *book) wired(portID string, wired, failed bool) (free, stale bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	defer b.pokeWires()
 	for _, p := range b.pools {
 		if p.used[portID] {
-			return false
+			return false, false
 		}
 		h := p.held[portID]
 		if h == nil {
 			continue
 		}
 		h.wiring = false
-		// Where there is no wiring ahead, or it failed, the next try is later.
-		if !wired {
+		switch {
+		case failed:
 			h.notBefore = time.Now().Add(wirePause)
-		}
-		if !failed && !wired {
+		case !wired:
 			h.notBefore = time.Now().Add(noWiring)
 		}
 		if h.State == journal.Free {
 			h.wired = wired
-			return false
+			return true, false
 		}
-		return true
+		return false, true
 	}
-	return true
+	return false, true
 }
 
 // noWiring is the pause after which a switch that takes no port ahead is asked

@@ -29,6 +29,8 @@ type Config struct {
 	Agent    Agent    `yaml:"agent"`
 	Cloud    Cloud    `yaml:"cloud"`
 	Defaults Defaults `yaml:"defaults"`
+	Pool     Pool     `yaml:"pool"`
+	GC       GC       `yaml:"gc"`
 	OVS      OVS      `yaml:"ovs"`
 	Log      Log      `yaml:"log"`
 	Metrics  Metrics  `yaml:"metrics"`
@@ -124,6 +126,60 @@ type Defaults struct {
 	SecurityGroups []string `yaml:"securityGroups"`
 }
 
+// Pool is about ports that the node holds ready, so that an attach need not
+// wait for Neutron. There is a pool for each combination of project, network,
+// subnets and security groups that is asked for; demands for a port of their own
+// (an address, a MAC, a name, a QoS policy, an existing port) use none.
+type Pool struct {
+	// Enabled switches pools on. Without them each attach makes its port and each
+	// detach deletes it.
+	// Default: true.
+	Enabled bool `yaml:"enabled"`
+	// Min is how many free ports of a pool are kept however long nobody asks for
+	// one. 0 lets an idle pool go. From 0 to pool.max.
+	// Default: 0.
+	Min int `yaml:"min"`
+	// Warm is how many free ports of a pool in use are held ready. More are held
+	// where recent bursts say so. From 0 to pool.max.
+	// Default: 8.
+	Warm int `yaml:"warm"`
+	// Max is the most ports of one pool, in use or not. From 1 to 10000.
+	// Default: 250.
+	Max int `yaml:"max"`
+	// NodeMax is the most ports of all pools of the node. From 1 to 10000.
+	// Default: 500.
+	NodeMax int `yaml:"nodeMax"`
+	// CoolDown is how long a port rests after a detach before another container
+	// may have it: as long as neighbours and name servers may remember who had its
+	// address. 30s is the kernel's base_reachable_time. From 0s to 1h.
+	// Default: 30s.
+	CoolDown time.Duration `yaml:"coolDown"`
+	// IdleAfter is how long nobody must have asked for a port of a pool before its
+	// free ports above pool.min go back to Neutron. From 1s to 240h.
+	// Default: 10m.
+	IdleAfter time.Duration `yaml:"idleAfter"`
+	// BurstMemory is the half-life of the memory of bursts: after that time half as
+	// many ports are held ready for the next one. 0 forgets at once. From 0s to 240h.
+	// Default: 15m.
+	BurstMemory time.Duration `yaml:"burstMemory"`
+	// Prewarm keeps the pool of the node's defaults warm from the start on, and
+	// while it is idle. It needs defaults.network.
+	// Default: true.
+	Prewarm bool `yaml:"prewarm"`
+}
+
+// GC is about what is in the cloud and nobody's: ports that a crash left between
+// a request and its answer.
+type GC struct {
+	// Interval is the pause between two collections. 0 collects only when
+	// `kuryr gc` asks for it. From 1s to 240h, or 0.
+	// Default: 10m.
+	Interval time.Duration `yaml:"interval"`
+	// Grace spares what was made so recently. From 0s to 24h.
+	// Default: 5m.
+	Grace time.Duration `yaml:"grace"`
+}
+
 // OVS is about the node's Open vSwitch.
 type OVS struct {
 	// Database is where ovsdb-server listens: unix:PATH or tcp:HOST:PORT.
@@ -180,6 +236,11 @@ func Default() Config {
 			MaxConcurrency: 8,
 			CacheTTL:       30 * time.Second,
 		},
+		Pool: Pool{
+			Enabled: true, Warm: 8, Max: 250, NodeMax: 500, Prewarm: true,
+			CoolDown: 30 * time.Second, IdleAfter: 10 * time.Minute, BurstMemory: 15 * time.Minute,
+		},
+		GC: GC{Interval: 10 * time.Minute, Grace: 5 * time.Minute},
 		OVS: OVS{
 			Database:        "unix:/run/openvswitch/db.sock",
 			ChecksumOffload: "auto",

@@ -96,9 +96,13 @@ func TestACompleteFileSetsEveryKey(t *testing.T) {
 			RequestTimeout: 30 * time.Second, MaxConcurrency: 16, CacheTTL: time.Minute,
 		},
 		Defaults: Defaults{Project: "p", Network: "n", Subnets: []string{"s4", "s6"}, SecurityGroups: []string{}},
-		OVS:      OVS{Database: "tcp:[::1]:6640", ChecksumOffload: "off", Ready: "neutron"},
-		Log:      Log{Level: "debug", Format: "json"},
-		Metrics:  Metrics{Address: ""},
+		Pool: Pool{
+			Min: 1, Warm: 2, Max: 3, NodeMax: 4, CoolDown: time.Minute, IdleAfter: time.Hour, BurstMemory: 2 * time.Hour,
+		},
+		GC:      GC{Interval: time.Minute, Grace: 30 * time.Second},
+		OVS:     OVS{Database: "tcp:[::1]:6640", ChecksumOffload: "off", Ready: "neutron"},
+		Log:     Log{Level: "debug", Format: "json"},
+		Metrics: Metrics{Address: ""},
 	}
 	if diff := cmp.Diff(want, got, withoutOrigins); diff != "" {
 		t.Error(diff)

@@ -35,7 +35,7 @@ type rule struct {
 
 // Validate finds every value that is not allowed. The error is Problems.
 func (c *Config) Validate() error {
-	return c.judge(slices.Concat(c.identityRules(), c.agentRules(), c.cloudRules(), c.nodeRules()))
+	return c.judge(slices.Concat(c.identityRules(), c.agentRules(), c.cloudRules(), c.poolRules(), c.nodeRules()))
 }
 
 // CheckFiles finds the files that the configuration names and that cannot be
@@ -123,6 +123,41 @@ func (c *Config) cloudRules() []rule {
 			return distinct(c.Defaults.Subnets)
 		}},
 		{"defaults.securityGroups", func() error { return distinct(c.Defaults.SecurityGroups) }},
+	}
+}
+
+// longest is the longest pause that makes sense for what happens by itself.
+const longest = 240 * time.Hour
+
+func (c *Config) poolRules() []rule {
+	p := c.Pool
+	return []rule{
+		{"pool.min", between(p.Min, 0, p.Max)},
+		{"pool.warm", between(p.Warm, 0, p.Max)},
+		{"pool.max", between(p.Max, 1, maxPool)},
+		{"pool.nodeMax", between(p.NodeMax, 1, maxPool)},
+		{"pool.coolDown", within(p.CoolDown, 0, time.Hour)},
+		{"pool.idleAfter", within(p.IdleAfter, time.Second, longest)},
+		{"pool.burstMemory", within(p.BurstMemory, 0, longest)},
+		{"gc.interval", func() error {
+			if c.GC.Interval == 0 {
+				return nil
+			}
+			return within(c.GC.Interval, time.Second, longest)()
+		}},
+		{"gc.grace", within(c.GC.Grace, 0, 24*time.Hour)},
+	}
+}
+
+// maxPool is beyond what any node's switch holds.
+const maxPool = 10000
+
+func between(n, least, most int) func() error {
+	return func() error {
+		if n < least || n > most {
+			return fmt.Errorf("%d is not allowed; want %d to %d", n, least, most)
+		}
+		return nil
 	}
 }
 

@@ -39,6 +39,9 @@ func (d *Direct) Acquire(ctx context.Context, o agent.Order) (lease.Lease, error
 	return l, err
 }
 
+// Class implements agent.Supply: Direct has no pools.
+func (d *Direct) Class(lease.Demand) (lease.Class, bool, error) { return lease.Class{}, false, nil }
+
 // mayBeStale tells the errors that resolving again can mend.
 func mayBeStale(err error) bool {
 	return fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid)
@@ -50,22 +53,23 @@ func (d *Direct) make(ctx context.Context, o agent.Order, want order) (l lease.L
 	if err := r.resolve(ctx); err != nil {
 		return lease.Lease{}, r.remembered, nothingMade(err)
 	}
-	creation := d.client.StartPorts(ctx, []neutron.PortCreate{portSpec(d.options.Node, d.options.Cluster, o, want, r.resolved)})
+	creation := d.client.StartPort(ctx, portSpec(d.options.Node, d.options.Cluster, o, want, r.resolved))
 	d.creating.add(o.Attachment, creation.Done())
-	ports, err := creation.Wait(ctx)
-	switch {
-	case neutron.NeverSent(err):
-		return lease.Lease{}, r.remembered, nothingMade(err)
-	case err != nil:
-		return lease.Lease{}, r.remembered, d.explain(ctx, err, want, r.resolved)
+	port, err := creation.Wait(ctx)
+	if err != nil {
+		explained := d.explain(ctx, err, want, r.resolved)
+		if !neutron.MayExist(err) {
+			explained = nothingMade(explained)
+		}
+		return lease.Lease{}, r.remembered, explained
 	}
-	l, err = d.describe(ctx, ports[0], r.network, r.groups)
+	l, err = d.describe(ctx, port, r.network, r.groups)
 	l.Host = d.options.Node
 	if err == nil {
 		err = d.checkBound(ctx, l)
 	}
 	if err != nil {
-		d.undo(ctx, ports[0].ID)
+		d.undo(ctx, port.ID)
 		return lease.Lease{}, false, err
 	}
 	return l, false, nil

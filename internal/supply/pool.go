@@ -47,8 +47,9 @@ type PoolOptions struct {
 	Patience time.Duration
 	// LostHorizon is how long after a lost answer a port may still appear.
 	LostHorizon time.Duration
-	// Warm are classes that are kept warm from the start on.
-	Warm []lease.Class
+	// Prewarm keeps the class of the node's defaults warm from the start on, if
+	// they name a network.
+	Prewarm bool
 	// Registerer gets the metrics; nil: none.
 	Registerer prometheus.Registerer
 }
@@ -69,6 +70,8 @@ type Pool struct {
 	engine  *portpool.Engine
 	log     *slog.Logger
 	metrics *poolMetrics
+	// warm are classes that are kept warm though nobody asks.
+	warm []lease.Class
 
 	// posts are what finished work has to say, done by Run's goroutine.
 	posts chan func(now time.Time)
@@ -122,11 +125,15 @@ func NewPool(d *Direct, o PoolOptions) (*Pool, error) {
 	if o.Patience <= 0 {
 		o.Patience = DefaultPatience
 	}
-	return &Pool{
+	p := &Pool{
 		Direct: d, options: o, engine: portpool.New(o.Policy), log: d.options.Logger,
 		metrics: newPoolMetrics(o.Registerer), posts: make(chan func(time.Time)), stopped: make(chan struct{}),
 		keys: map[string]*keyState{}, lost: map[string]*lostOrder{}, busy: map[string]bool{}, later: map[string]retry{},
-	}, nil
+	}
+	if f := d.options.Defaults; o.Prewarm && f.Network != "" {
+		p.warm = []lease.Class{{Project: f.Project, Network: f.Network, Subnets: f.Subnets, SecurityGroups: f.SecurityGroups}}
+	}
+	return p, nil
 }
 
 var _ agent.Supply = (*Pool)(nil)

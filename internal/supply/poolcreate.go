@@ -80,7 +80,23 @@ func (d *Direct) resolveClass(ctx context.Context, c lease.Class) (*resolver, er
 	if err := r.resolve(ctx); err != nil {
 		return nil, err
 	}
+	// Tags are a service to other tools: without them the port says the same in
+	// its description.
+	if table, err := d.client.Capabilities(ctx); err == nil && table.Has(bulkTags) {
+		r.tags = []string{"kuryr", clusterTag(d.options.Cluster)}
+	}
 	return r, nil
+}
+
+// bulkTags is the extension by which a port can be made with tags in one call.
+const bulkTags = "tag-ports-during-bulk-creation"
+
+// maxTag is the length of a tag in Neutron's database.
+const maxTag = 60
+
+func clusterTag(cluster string) string {
+	tag := "kuryr-cluster=" + cluster
+	return tag[:min(len(tag), maxTag)]
 }
 
 // order asks for one port.
@@ -124,7 +140,7 @@ func (p *Pool) poolSpec(k, id string, r *resolver) neutron.PortCreate {
 	o := p.Direct.options
 	spec := neutron.PortCreate{
 		NetworkID: r.network.ID, Name: poolPortName(o.Node), Description: poolDescription(o.Cluster, o.Node, k), AdminStateUp: &up,
-		DeviceID: id, DeviceOwner: OwnerMade, FixedIPs: r.fixed, HostID: o.Node, Tags: p.tags(),
+		DeviceID: id, DeviceOwner: OwnerMade, FixedIPs: r.fixed, HostID: o.Node, Tags: r.tags,
 	}
 	if r.foreign {
 		spec.ProjectID = r.project
@@ -179,7 +195,7 @@ func (p *Pool) settled(k, id string, err error, now time.Time) {
 func (p *Pool) refused(k string, s *keyState, id string, r *resolver, err error, now time.Time) {
 	p.settled(k, id, err, now)
 	switch {
-	case neutron.NeverSent(err) && errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled):
 		// Taken back, to be ordered anew for somebody who waits.
 	case r.remembered && mayBeStale(err):
 		// Something was deleted or made anew since it was resolved: the next

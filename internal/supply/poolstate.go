@@ -21,7 +21,7 @@ func (p *Pool) know(states []agent.PoolState) {
 		live[s.Key] = true
 		p.key(s.Key, s.Class)
 	}
-	for _, c := range p.options.Warm {
+	for _, c := range p.warm {
 		live[c.Key()] = true
 		p.key(c.Key(), c)
 	}
@@ -77,7 +77,7 @@ func family(c lease.Class) string {
 }
 
 func (p *Pool) pinned(k string) bool {
-	for _, c := range p.options.Warm {
+	for _, c := range p.warm {
 		if c.Key() == k {
 			return true
 		}

@@ -27,6 +27,8 @@ type resolved struct {
 	groups []neutron.SecurityGroup
 	// policy is the QoS policy's id, or empty.
 	policy string
+	// tags are for the port of a pool; nil where the cloud takes none.
+	tags []string
 }
 
 // resolver resolves the names of one order.
