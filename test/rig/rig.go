@@ -22,9 +22,10 @@ type Rig struct {
 	// Dir holds the programs and the agents' folders.
 	Dir string
 
-	mu     sync.Mutex
-	agents []*Agent   // guarded by mu
-	boxes  []*Sandbox // guarded by mu
+	mu      sync.Mutex
+	agents  []*Agent      // guarded by mu
+	boxes   []*Sandbox    // guarded by mu
+	proxies []*FaultProxy // guarded by mu
 }
 
 // Options say what a rig is made of.
@@ -102,8 +103,8 @@ func (r *Rig) Races() (string, error) {
 // raceText is as much of a log as tells of one race, in bytes.
 const raceText = 4096
 
-// Close stops the agents and removes the sandboxes and the rig's folder. The
-// cloud runs on.
+// Close stops the agents and their fault proxies, and removes the sandboxes and
+// the rig's folder. The cloud runs on.
 func (r *Rig) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -113,6 +114,9 @@ func (r *Rig) Close() error {
 	}
 	for _, a := range r.agents {
 		failed = append(failed, a.Stop())
+	}
+	for _, p := range r.proxies {
+		failed = append(failed, p.Close())
 	}
 	r.Cloud.Close()
 	return errors.Join(append(failed, os.RemoveAll(r.Dir))...)
