@@ -259,6 +259,8 @@ func TestAStoppedProxyRefusesAndAStartedOneIsAtTheSameAddress(t *testing.T) {
 	c := l.login(t)
 	ok(t, l.Stop())
 	ok(t, l.Stop())
+	// A connection that was idle ends with EOF.
+	c.HTTPClient.CloseIdleConnections()
 	if err := create(t.Context(), c); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("while it is stopped: %v", err)
 	}
