@@ -49,9 +49,9 @@ type AddressWatch struct {
 	once          sync.Once
 
 	mu     sync.Mutex
-	live   map[string]*living // by sandbox and interface; guarded by mu
+	live   map[string]*living    // by sandbox and interface; guarded by mu
 	holder map[netip.Addr]string // keys in live; guarded by mu
-	seen   Watched // guarded by mu
+	seen   Watched               // guarded by mu
 }
 
 // Watched is what an AddressWatch has done.
@@ -180,6 +180,13 @@ func (w *AddressWatch) Check() {
 	}
 }
 
+// Seen tells what the watch has done so far.
+func (w *AddressWatch) Seen() Watched {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.seen
+}
+
 // Close ends the watch, and tells what it has done. It may be called again.
 func (w *AddressWatch) Close() Watched {
 	w.once.Do(func() {
@@ -189,9 +196,7 @@ func (w *AddressWatch) Close() Watched {
 			w.prober.close()
 		}
 	})
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.seen
+	return w.Seen()
 }
 
 func (w *AddressWatch) run() {

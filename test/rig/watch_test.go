@@ -104,10 +104,8 @@ func TestTheWatchIsContentWithWhatIsAsItWasTold(t *testing.T) {
 	w.Added(p.box, "eth0", p.answer(p.mac)) // as after a lost answer
 	w.Check()
 	ok(t, Await(t.Context(), "probes", func(context.Context) error {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if w.seen.Looks < 20 || w.seen.Echoes < 20 {
-			return fmt.Errorf("%+v", w.seen)
+		if seen := w.Seen(); seen.Looks < 20 || seen.Echoes < 20 {
+			return fmt.Errorf("%+v", seen)
 		}
 		return nil
 	}))
@@ -166,9 +164,7 @@ func TestAnAddressThatLeavesWhileItIsProbedIsNoError(t *testing.T) {
 	p.ip(t, p.box, "link set eth0 arp off")
 	w.Added(p.box, "eth0", p.answer(p.mac))
 	ok(t, Await(t.Context(), "the first look", func(context.Context) error {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if w.seen.Looks == 0 {
+		if w.Seen().Looks == 0 {
 			return errors.New("none")
 		}
 		return nil
