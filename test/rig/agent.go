@@ -41,6 +41,7 @@ type Agent struct {
 	config   map[string]any
 
 	mu   sync.Mutex
+	env  []string      // guarded by mu; for the next start
 	cmd  *exec.Cmd     // guarded by mu; nil while it does not run
 	done chan struct{} // guarded by mu; closed when cmd has ended
 }
@@ -141,7 +142,9 @@ func (a *Agent) Start(ctx context.Context) error {
 	}
 	defer func() { _ = log.Close() }()
 	cmd := exec.Command(a.programs.Kuryr, "agent", "--config", a.ConfigFile())
-	cmd.Env = cleanEnv()
+	a.mu.Lock()
+	cmd.Env = append(cleanEnv(), a.env...)
+	a.mu.Unlock()
 	cmd.Stdout, cmd.Stderr = log, log
 	// A signal to the terminal's group is for the test, which then stops its agents.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -165,6 +168,29 @@ func (a *Agent) Start(ctx context.Context) error {
 		_, err := a.Client().Attachments(ctx)
 		return err
 	})
+}
+
+// CrashAfterWrite has an agent of a rig built with Race die right after so many
+// writes of its journal are on the disk, counted from its next start; zero: never.
+func (a *Agent) CrashAfterWrite(n int) { a.setEnv("KURYR_CRASH_AFTER_WRITE=" + strconv.Itoa(n)) }
+
+// CrashOneWriteIn has it die, at random, after one write in so many; zero: never.
+func (a *Agent) CrashOneWriteIn(n int) { a.setEnv("KURYR_CRASH_ONE_WRITE_IN=" + strconv.Itoa(n)) }
+
+func (a *Agent) setEnv(kv string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.env = []string{kv}
+}
+
+// Ended is closed when the process that runs now has ended; nil while none runs.
+func (a *Agent) Ended() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.cmd == nil {
+		return nil
+	}
+	return a.done
 }
 
 // Client talks to the agent's socket.

@@ -22,14 +22,15 @@ type Programs struct {
 
 // Build compiles the programs from the module that the working directory is
 // in, the way the Makefile does, into dir. With race the agent has the race
-// detector in it, and writes what that finds to its log.
+// detector in it, and writes what that finds to its log; and it has points at
+// which it can be made to crash (see Agent.CrashAfterWrite).
 func Build(ctx context.Context, dir string, race bool) (Programs, error) {
 	p := Programs{Dir: dir, Kuryr: filepath.Join(dir, "kuryr"), Plugin: filepath.Join(dir, "kuryr-cni")}
 	if err := build(ctx, p.Plugin, "0"); err != nil {
 		return p, err
 	}
 	if race {
-		return p, build(ctx, p.Kuryr, "1", "-race")
+		return p, build(ctx, p.Kuryr, "1", "-race", "-tags=crashpoints")
 	}
 	return p, build(ctx, p.Kuryr, "0")
 }

@@ -60,6 +60,7 @@ func (j *Journal) commitBatch(first change) {
 		}
 		return nil
 	})
+	crashPoint()
 	for i, c := range batch {
 		if errs[i] == nil {
 			errs[i] = err
