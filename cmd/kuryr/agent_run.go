@@ -98,7 +98,8 @@ func newNeutron(cfg config.Config, logger *slog.Logger, reg prometheus.Registere
 	return neutron.New(neutron.Options{
 		Cloud: cfg.Cloud.Name, ConfigFile: cfg.Cloud.ConfigFile, Region: cfg.Cloud.Region, Interface: cfg.Cloud.Interface,
 		CACert: cfg.Cloud.CACert, Insecure: cfg.Cloud.Insecure, Version: version.String(),
-		RequestTimeout: cfg.Cloud.RequestTimeout, Concurrency: cfg.Cloud.MaxConcurrency, Logger: logger, Registerer: reg,
+		RequestTimeout: cfg.Cloud.RequestTimeout, Concurrency: cfg.Cloud.MaxConcurrency,
+		ReadRate: float64(cfg.Cloud.ReadRate), WriteRate: float64(cfg.Cloud.WriteRate), Logger: logger, Registerer: reg,
 	})
 }
 

@@ -94,10 +94,19 @@ type Cloud struct {
 	// RequestTimeout is how long one request to OpenStack may take. From 1s to 10m.
 	// Default: 60s.
 	RequestTimeout time.Duration `yaml:"requestTimeout"`
-	// MaxConcurrency is the number of requests to OpenStack under way at once.
-	// From 1 to 256.
+	// MaxConcurrency bounds the requests to OpenStack under way at once. How
+	// many there are below it follows how fast the cloud answers. From 1 to 256.
 	// Default: 8.
 	MaxConcurrency int `yaml:"maxConcurrency"`
+	// ReadRate bounds the requests a second that read from Neutron, on average;
+	// a second's worth is let through at once. From 1 to 10000, or 0: not bounded.
+	// Default: 0.
+	ReadRate int `yaml:"readRate"`
+	// WriteRate bounds in the same way the requests a second that create, update
+	// or delete something in Neutron. A request that makes several ports counts
+	// as one. From 1 to 10000, or 0: not bounded.
+	// Default: 0.
+	WriteRate int `yaml:"writeRate"`
 	// CacheTTL is how long a resolved name (a network, a subnet, a security
 	// group) is believed before Neutron is asked again. From 0s, which asks
 	// every time, to 1h.

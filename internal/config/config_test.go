@@ -93,7 +93,7 @@ func TestACompleteFileSetsEveryKey(t *testing.T) {
 		},
 		Cloud: Cloud{
 			Name: "prod", ConfigFile: "/etc/k/clouds.yaml", Region: "r1", Interface: "internal", CACert: "/etc/k/ca.pem",
-			RequestTimeout: 30 * time.Second, MaxConcurrency: 16, CacheTTL: time.Minute,
+			RequestTimeout: 30 * time.Second, MaxConcurrency: 16, ReadRate: 50, WriteRate: 10, CacheTTL: time.Minute,
 		},
 		Defaults: Defaults{Project: "p", Network: "n", Subnets: []string{"s4", "s6"}, SecurityGroups: []string{}},
 		Pool: Pool{

@@ -93,8 +93,20 @@ var keys = []Key{
 	{
 		Path:    "cloud.maxConcurrency",
 		Kind:    Int,
-		Doc:     "The number of requests to OpenStack under way at once. From 1 to 256.",
+		Doc:     "Bounds the requests to OpenStack under way at once. How many there are below it follows how fast the cloud answers. From 1 to 256.",
 		Default: "8",
+	},
+	{
+		Path:    "cloud.readRate",
+		Kind:    Int,
+		Doc:     "Bounds the requests a second that read from Neutron, on average; a second's worth is let through at once. From 1 to 10000, or 0: not bounded.",
+		Default: "0",
+	},
+	{
+		Path:    "cloud.writeRate",
+		Kind:    Int,
+		Doc:     "Bounds in the same way the requests a second that create, update or delete something in Neutron. A request that makes several ports counts as one. From 1 to 10000, or 0: not bounded.",
+		Default: "0",
 	},
 	{
 		Path:    "cloud.cacheTTL",

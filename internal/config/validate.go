@@ -115,6 +115,8 @@ func (c *Config) cloudRules() []rule {
 			}
 			return nil
 		}},
+		{"cloud.readRate", rate(c.Cloud.ReadRate)},
+		{"cloud.writeRate", rate(c.Cloud.WriteRate)},
 		{"cloud.cacheTTL", within(c.Cloud.CacheTTL, 0, time.Hour)},
 		{"defaults.subnets", func() error {
 			if len(c.Defaults.Subnets) > 0 && c.Defaults.Network == "" {
@@ -199,6 +201,16 @@ func within(d, least, most time.Duration) func() error {
 	return func() error {
 		if d < least || d > most {
 			return fmt.Errorf("%v is not allowed; want %v to %v", d, least, most)
+		}
+		return nil
+	}
+}
+
+// rate checks a number of requests a second.
+func rate(n int) func() error {
+	return func() error {
+		if n < 0 || n > 10000 {
+			return fmt.Errorf("%d is not allowed; want 1 to 10000 requests a second, or 0 for any number", n)
 		}
 		return nil
 	}

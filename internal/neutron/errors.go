@@ -75,7 +75,7 @@ func (c *Client) failure(ctx context.Context, k call, err error) error {
 	}
 	var renewal *gophercloud.ErrUnableToReauthenticate
 	if errors.As(err, &renewal) {
-		return c.failure(ctx, authentication, renewal.ErrReauth)
+		return unsent{c.failure(ctx, authentication, renewal.ErrReauth)}
 	}
 	var answer gophercloud.ErrUnexpectedResponseCode
 	if errors.As(err, &answer) {
@@ -181,9 +181,34 @@ func (c *Client) unanswered(ctx context.Context, k call, err error) error {
 	return e
 }
 
-// NeverSent reports whether a request failed before a byte of it left: nobody
-// listens at the cloud's address, or it cannot be found.
-func NeverSent(err error) bool {
+// unsent is in the chain of an error before which nothing was sent that could
+// have an effect: the request did not get its turn, or the login failed.
+type unsent struct{ error }
+
+// Unwrap gives the error.
+func (u unsent) Unwrap() error { return u.error }
+
+// MayExist reports whether a port may exist although its creation ended with
+// this error: the request was sent, and the answer was lost, or none of
+// Neutron's. It is false after a refusal, after an error before the request
+// left, and for nil.
+func MayExist(err error) bool {
+	var answer *APIError
+	switch {
+	case err == nil, errors.As(err, new(unsent)), isDial(err):
+		return false
+	case errors.As(err, &answer):
+		// Who answers 408 or 429 is often a proxy, which may have passed the
+		// request on.
+		return answer.Status >= 500 || answer.Status == http.StatusRequestTimeout || answer.Status == http.StatusTooManyRequests
+	default:
+		return true
+	}
+}
+
+// isDial tells that no connection could be made: nobody listens at the
+// cloud's address, or it cannot be found.
+func isDial(err error) bool {
 	var dial *net.OpError
 	return errors.As(err, &dial) && dial.Op == "dial"
 }

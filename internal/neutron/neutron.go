@@ -4,7 +4,6 @@
 package neutron
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"sync"
@@ -19,11 +18,11 @@ import (
 // Client talks to one cloud as one user in one project. It is safe for
 // concurrent use.
 type Client struct {
-	options  Options
-	creds    credentials
-	http     http.Client
-	turns    chan struct{} // one element per request under way
-	redactor *strings.Replacer
+	options   Options
+	creds     credentials
+	http      http.Client
+	scheduler *scheduler
+	redactor  *strings.Replacer
 
 	logins  singleflight.Group
 	session atomic.Pointer[session]
@@ -43,16 +42,18 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	durations := newDurations()
-	if o.Registerer != nil {
-		if err := o.Registerer.Register(durations); err != nil {
-			return nil, fault.New(fault.Internal, "neutron: register metrics: %w", err)
-		}
-	}
 	c := &Client{
 		options:  o,
 		creds:    creds,
-		turns:    make(chan struct{}, o.Concurrency),
 		redactor: newRedactor(creds.secrets()),
+	}
+	c.scheduler = newScheduler(o, c.sendPorts)
+	if o.Registerer != nil {
+		for _, m := range []prometheus.Collector{durations, c.scheduler.metrics} {
+			if err := o.Registerer.Register(m); err != nil {
+				return nil, fault.New(fault.Internal, "neutron: register metrics: %w", err)
+			}
+		}
 	}
 	c.http = http.Client{
 		Transport:     newTransport(creds.tls, o, durations),
@@ -61,7 +62,7 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-// newDurations makes the client's one metric; see the package documentation.
+// newDurations makes the metric of the requests; see the package documentation.
 func newDurations() *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "kuryr_neutron_request_duration_seconds",
@@ -88,19 +89,3 @@ func (c *Client) Region() string { return c.creds.endpoint.Region }
 
 // Close gives idle connections back. The client can still be used.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
-
-// takeTurn waits until fewer than Options.Concurrency requests are under way.
-func (c *Client) takeTurn(ctx context.Context, operation string) error {
-	// Without this a select on both could send a request nobody waits for.
-	if err := ctx.Err(); err != nil {
-		return c.failure(ctx, call{operation: operation}, err)
-	}
-	select {
-	case c.turns <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return c.failure(ctx, call{operation: operation}, ctx.Err())
-	}
-}
-
-func (c *Client) leaveTurn() { <-c.turns }

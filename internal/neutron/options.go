@@ -14,8 +14,10 @@ import (
 const (
 	// DefaultRequestTimeout bounds one request and the login it may need.
 	DefaultRequestTimeout = 60 * time.Second
-	// DefaultConcurrency is how many requests are under way at once.
+	// DefaultConcurrency is how many requests are under way at once at most.
 	DefaultConcurrency = 8
+	// DefaultBulkTime is how long a request that makes several ports shall take.
+	DefaultBulkTime = time.Second
 	// DefaultPageSize is how many items one page of a list holds.
 	DefaultPageSize = 500
 )
@@ -48,9 +50,17 @@ type Options struct {
 	// RequestTimeout bounds one request; a caller's earlier deadline wins.
 	// Zero: DefaultRequestTimeout.
 	RequestTimeout time.Duration
-	// Concurrency bounds the requests under way at once; others wait for
+	// Concurrency bounds the requests under way at once. How many there are
+	// below it, the client learns from how the cloud answers; others wait for
 	// their turn. Zero: DefaultConcurrency.
 	Concurrency int
+	// ReadRate and WriteRate bound the requests of a second, on average, that
+	// read from Neutron and that change something in it. A second's worth is
+	// let through at once. Zero: nothing is bounded.
+	ReadRate, WriteRate float64
+	// BulkTime is how long a request that makes several ports shall take; the
+	// client learns how many ports that are. Zero: DefaultBulkTime.
+	BulkTime time.Duration
 	// PageSize is the number of items asked for in one page of a list. Zero:
 	// DefaultPageSize.
 	PageSize int
@@ -69,6 +79,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Concurrency <= 0 {
 		o.Concurrency = DefaultConcurrency
+	}
+	if o.BulkTime <= 0 {
+		o.BulkTime = DefaultBulkTime
 	}
 	if o.PageSize <= 0 {
 		o.PageSize = DefaultPageSize

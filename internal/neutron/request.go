@@ -55,15 +55,44 @@ func (k call) api() service {
 
 // do makes a request when its turn comes, and waits for the answer. The error
 // is classified.
-func (c *Client) do(ctx context.Context, k call) error {
-	if err := c.takeTurn(ctx, k.operation); err != nil {
-		return err
+func (c *Client) do(ctx context.Context, k call) (err error) {
+	t, err := c.scheduler.wait(ctx, k)
+	if err != nil {
+		return unsent{c.failure(ctx, call{service: k.service, operation: k.operation}, err)}
 	}
-	defer c.leaveTurn()
+	defer func() { c.scheduler.finish(t, resultOf(ctx, err)) }()
 	return c.send(ctx, k)
 }
 
-// send makes a request. The caller has the turn.
+// resultOf is what a request's end tells the scheduler. ctx is the caller's.
+func resultOf(ctx context.Context, err error) result {
+	var answer *APIError
+	switch {
+	case err == nil:
+		return result{verdict: served}
+	case isDial(err):
+		return result{verdict: overloaded}
+	case errors.As(err, new(unsent)):
+		return result{} // a login's pause is its own affair
+	case fault.Is(err, fault.OverLimit):
+		refused, _ := fault.As(err)
+		return result{verdict: overloaded, refused: true, retryAfter: refused.RetryAfter}
+	case errors.As(err, &answer):
+		switch answer.Status {
+		case http.StatusRequestTimeout, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+			return result{verdict: overloaded}
+		}
+		return result{}
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return result{verdict: late}
+	case ctx.Err() == nil && fault.Is(err, fault.Unavailable):
+		return result{verdict: overloaded}
+	default:
+		return result{}
+	}
+}
+
+// send makes a request. It has its turn.
 func (c *Client) send(ctx context.Context, k call) error {
 	tracer := trace.SpanFromContext(ctx).TracerProvider().Tracer(tracerName)
 	ctx, span := tracer.Start(ctx, string(k.api())+" "+k.operation, trace.WithSpanKind(trace.SpanKindClient))
@@ -90,7 +119,7 @@ func (c *Client) send(ctx context.Context, k call) error {
 func (c *Client) exchange(ctx context.Context, k call) error {
 	s, err := c.login(ctx)
 	if err != nil {
-		return err
+		return unsent{err}
 	}
 	base := s.network
 	if k.api() == keystone {

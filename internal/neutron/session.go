@@ -91,23 +91,44 @@ func (c *Client) login(ctx context.Context) (*session, error) {
 var authentication = call{service: keystone, operation: "log in"}
 
 func (c *Client) authenticate(ctx context.Context) (*session, error) {
-	c.mu.Lock()
-	refused := c.refused
-	c.mu.Unlock()
-	if time.Now().Before(refused.until) {
-		return nil, refused.err
+	if err := c.lastRefusal(); err != nil {
+		return nil, err
 	}
 	s, err := c.openSession(withOperation(ctx, authentication.operation))
 	if err == nil {
 		return s, nil
 	}
-	err = c.failure(ctx, authentication, err)
-	if fault.Is(err, fault.Unauthorized) {
-		c.mu.Lock()
-		c.refused = refusal{until: time.Now().Add(loginPause), err: err}
-		c.mu.Unlock()
+	return nil, c.remember(c.failure(ctx, authentication, err))
+}
+
+// lastRefusal is why a login must not be tried yet; nil: it may be.
+func (c *Client) lastRefusal() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Now().Before(c.refused.until) {
+		return c.refused.err
 	}
-	return nil, err
+	return nil
+}
+
+// remember sees to it that a login that was refused is not tried again too
+// soon: by us not within loginPause, and by nobody while Keystone asks for
+// fewer requests. It gives the error.
+func (c *Client) remember(err error) error {
+	pause := loginPause
+	switch refused, _ := fault.As(err); {
+	case refused == nil:
+		return err
+	case refused.Class == fault.OverLimit:
+		pause = max(refused.RetryAfter, firstBarePause)
+		c.scheduler.pause(apiKeystone, pause)
+	case refused.Class != fault.Unauthorized:
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refused = refusal{until: time.Now().Add(pause), err: err}
+	return err
 }
 
 func (c *Client) openSession(ctx context.Context) (*session, error) {
@@ -120,6 +141,19 @@ func (c *Client) openSession(ctx context.Context) (*session, error) {
 	auth := c.creds.auth
 	if err := openstack.AuthenticateV3(ctx, provider, &auth, gophercloud.EndpointOpts{}); err != nil {
 		return nil, err
+	}
+	if renew := provider.ReauthFunc; renew != nil {
+		provider.ReauthFunc = func(ctx context.Context) error {
+			if err := c.lastRefusal(); err != nil {
+				return err
+			}
+			err := renew(ctx)
+			if err != nil {
+				// The bare error goes on: who waits looks into it.
+				_ = c.remember(c.failure(ctx, authentication, err))
+			}
+			return err
+		}
 	}
 	return c.describeSession(provider)
 }

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+package neutron
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kuryr-go/kuryr/internal/cloud"
+	"github.com/kuryr-go/kuryr/internal/cloud/faults"
+	"github.com/kuryr-go/kuryr/internal/fault"
+)
+
+// hold takes all slots of a client until the function that it gives is
+// called, so that what is asked for in between waits together.
+func hold(c *Client) (release func()) {
+	s := c.scheduler
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.plan.running += s.plan.limit.most
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.plan.running -= s.plan.limit.most
+		s.advance()
+	}
+}
+
+// startAll asks for ports that wait together.
+func startAll(ctx context.Context, c *Client, specs ...PortCreate) []*Creation {
+	defer hold(c)()
+	var all []*Creation
+	for _, s := range specs {
+		all = append(all, c.StartPort(ctx, s))
+	}
+	return all
+}
+
+// numbered gives n specifications of ports on a network.
+func numbered(network string, n int) []PortCreate {
+	specs := make([]PortCreate, n)
+	for i := range specs {
+		specs[i] = PortCreate{NetworkID: network, Name: fmt.Sprint("port", i)}
+	}
+	return specs
+}
+
+// one bounds a client to one request at a time.
+func one(o *Options) { o.Concurrency = 1 }
+
+// patient lets a bulk take as long as it likes.
+func patient(o *Options) { o.BulkTime = time.Minute }
+
+func TestPortsThatWaitTogetherAreOneRequest(t *testing.T) {
+	e := newEndpoint(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if want := `{"ports":[{"network_id":"n","name":"a"},{"network_id":"n","name":"b"}]}`; string(body) != want {
+			t.Errorf("body %s", body)
+		}
+		// Not in the order of the request, which Neutron keeps.
+		answer(201, `{"ports": [{"id": "2", "name": "b"}, {"id": "1", "name": "a"}]}`)(w, r)
+	})
+	for _, p := range []Priority{Refill, Waiting} {
+		all := startAll(WithPriority(t.Context(), p), e.client(t, one), PortCreate{NetworkID: "n", Name: "a"}, PortCreate{NetworkID: "n", Name: "b"})
+		for i, creation := range all {
+			if p, err := creation.Wait(t.Context()); err != nil || p.ID != fmt.Sprint(i+1) {
+				t.Errorf("%+v, %v", p, err)
+			}
+		}
+	}
+}
+
+func TestAnAnswerAboutOtherPortsIsNobodys(t *testing.T) {
+	for _, body := range []string{`{"ports": [{"name": "port0"}]}`, `{"ports": [{"name": "port0"}, {"name": "else"}]}`} {
+		e := newEndpoint(t, answer(201, body))
+		for _, creation := range startAll(t.Context(), e.client(t, one), numbered("n", 2)...) {
+			if p, err := creation.Wait(t.Context()); !fault.Is(err, fault.Internal) || !MayExist(err) || p.Name != "" {
+				t.Errorf("%s: %+v, %v", body, p, err)
+			}
+		}
+	}
+}
+
+// bulks gives the number of ports in each request to make ports that the
+// cloud was sent, in their order, with the status of the answer.
+func (s *site) bulks() (list []string) {
+	for _, e := range s.Faults().Calls(0) {
+		if e.Kind == "POST /v2.0/ports" {
+			list = append(list, fmt.Sprintf("%d: %d", e.Items, e.Status))
+		}
+	}
+	return list
+}
+
+func TestAPortThatIsRefusedFailsAlone(t *testing.T) {
+	s := newSite(t)
+	specs := numbered(s.networkID, 16)
+	specs[5].SecurityGroups = []string{"00000000-0000-4000-8000-000000000000"}
+	for i, creation := range startAll(t.Context(), s.client(t, one, patient), specs...) {
+		p, err := creation.Wait(t.Context())
+		switch {
+		case i == 5 && (!fault.Is(err, fault.NotFound) || ErrorType(err) != TypeGroupNotFound || MayExist(err)):
+			t.Errorf("the one at fault: %v", err)
+		case i != 5 && (err != nil || p.Name != specs[i].Name):
+			t.Errorf("port %d: %+v, %v", i, p, err)
+		}
+	}
+	want := []string{"8: 404", "4: 201", "4: 404", "2: 404", "1: 201", "1: 404", "2: 201", "8: 201"}
+	if diff := cmp.Diff(want, s.bulks()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWhatFitsIntoTheQuotaIsMade(t *testing.T) {
+	s := newSite(t, func(s *cloud.Seed) { s.Network.Quota = map[string]int{"port": 5} })
+	c := s.client(t)
+	var made, refused int
+	for _, creation := range startAll(WithPriority(t.Context(), Refill), c, numbered(s.networkID, 10)...) {
+		switch _, err := creation.Wait(t.Context()); {
+		case err == nil:
+			made++
+		case fault.Is(err, fault.Quota) && !MayExist(err):
+			refused++
+		default:
+			t.Error(err)
+		}
+	}
+	if made != 5 || refused != 5 {
+		t.Errorf("%d made, %d refused: %v", made, refused, s.bulks())
+	}
+}
+
+func TestAfterALostAnswerNothingIsSentAgain(t *testing.T) {
+	s := newSite(t)
+	for name, rule := range map[string]faults.Rule{
+		"cut":           {Answer: faults.Drop, After: true},
+		"cut before":    {Answer: faults.Drop},
+		"in the middle": {Answer: faults.Truncate},
+		"error 500":     {Answer: faults.Error, Status: 500, After: true},
+		"error 503":     {Answer: faults.Error, Status: 503, After: true},
+		"error 408":     {Answer: faults.Error, Status: 408},
+		"error 429":     {Answer: faults.Error, Status: 429},
+	} {
+		rule.Match = faults.Match{Method: http.MethodPost, Path: "/v2.0/ports"}
+		if err := s.Faults().Add(rule); err != nil {
+			t.Fatal(err)
+		}
+		before := len(s.bulks())
+		for i, creation := range startAll(t.Context(), s.client(t, one), numbered(s.networkID, 3)...) {
+			if _, err := creation.Wait(t.Context()); err == nil || !MayExist(err) {
+				t.Errorf("%s: port %d: %v", name, i, err)
+			}
+		}
+		if n := len(s.bulks()) - before; n != 1 {
+			t.Errorf("%s: %d requests", name, n)
+		}
+		s.Faults().Clear()
+	}
+}
+
+func TestWhoGaveUpIsNotSent(t *testing.T) {
+	s := newSite(t)
+	c := s.client(t, one)
+	release := hold(c)
+	ctx, cancel := context.WithCancel(t.Context())
+	specs := numbered(s.networkID, 4)
+	given := []*Creation{c.StartPort(ctx, specs[0]), c.StartPort(ctx, specs[2])}
+	kept := []*Creation{c.StartPort(t.Context(), specs[1]), c.StartPort(t.Context(), specs[3])}
+	cancel()
+	for _, creation := range given {
+		if _, err := creation.Wait(ctx); !fault.Is(err, fault.Unavailable) || MayExist(err) {
+			t.Errorf("given up: %v", err)
+		}
+		<-creation.Done()
+	}
+	release()
+	for i, creation := range kept {
+		if p, err := creation.Wait(t.Context()); err != nil || p.Name != specs[2*i+1].Name {
+			t.Errorf("%+v, %v", p, err)
+		}
+	}
+	if bulks := s.bulks(); !slices.Equal(bulks, []string{"2: 201"}) {
+		t.Errorf("sent %v", bulks)
+	}
+}
+
+// A port whose caller goes while its bulk is refused is not asked for again.
+func TestWhoGaveUpMeanwhileIsNotSentAgain(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var bodies atomic.Int32
+	e := newEndpoint(t, func(w http.ResponseWriter, r *http.Request) {
+		if bodies.Add(1) == 1 {
+			cancel()
+			answer(409, `{"NeutronError": {"type": "OverQuota", "message": "no"}}`)(w, r)
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		if want := `{"port":{"network_id":"n","name":"stays"}}`; string(body) != want {
+			t.Errorf("body %s", body)
+		}
+		answer(201, `{"port": {"id": "1", "name": "stays"}}`)(w, r)
+	})
+	c := e.client(t, one)
+	release := hold(c)
+	goes := c.StartPort(ctx, PortCreate{NetworkID: "n", Name: "goes"})
+	stays := c.StartPort(t.Context(), PortCreate{NetworkID: "n", Name: "stays"})
+	release()
+	if p, err := stays.Wait(t.Context()); err != nil || p.ID != "1" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	<-goes.Done()
+	if _, err := goes.Wait(t.Context()); !fault.Is(err, fault.Unavailable) || MayExist(err) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestABulkIsNotHalvedForBadCredentials(t *testing.T) {
+	var sent atomic.Int32
+	e := newEndpoint(t, func(w http.ResponseWriter, r *http.Request) {
+		sent.Add(1)
+		answer(401, `{"error": {"code": 401, "title": "Unauthorized", "message": "no"}}`)(w, r)
+	})
+	for _, creation := range startAll(t.Context(), e.client(t, one), numbered("n", 4)...) {
+		if _, err := creation.Wait(t.Context()); !fault.Is(err, fault.Unauthorized) || MayExist(err) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if sent.Load() > 2 { // once more with a new token
+		t.Errorf("%d requests", sent.Load())
+	}
+}
+
+func TestAPortMayExistUnlessItWasRefusedOrNeverAskedFor(t *testing.T) {
+	if MayExist(nil) || !MayExist(errors.New("anything")) {
+		t.Error("nil or an unknown error")
+	}
+	for status, want := range map[int]bool{400: false, 403: false, 404: false, 409: false, 408: true, 429: true, 500: true, 502: true, 503: true} {
+		if got := MayExist(fmt.Errorf("wrapped: %w", &APIError{Status: status})); got != want {
+			t.Errorf("%d: %v", status, got)
+		}
+	}
+	refusing := newEndpoint(t, func(http.ResponseWriter, *http.Request) {})
+	refusing.login = answer(500, "")
+	if _, err := refusing.client(t).CreatePort(t.Context(), PortCreate{}); err == nil || MayExist(err) {
+		t.Errorf("the login failed: %v", err)
+	}
+	gone := newEndpoint(t, func(http.ResponseWriter, *http.Request) {})
+	c := gone.client(t)
+	gone.Close()
+	if _, err := c.CreatePort(t.Context(), PortCreate{}); !fault.Is(err, fault.Unavailable) || MayExist(err) {
+		t.Errorf("nobody listens: %v", err)
+	}
+	slow := newEndpoint(t, func(_ http.ResponseWriter, r *http.Request) {
+		// A server sees that its client is gone once it has read the body.
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	})
+	c = slow.client(t, func(o *Options) { o.RequestTimeout = 200 * time.Millisecond })
+	if _, err := c.CreatePort(t.Context(), PortCreate{}); !fault.Is(err, fault.Unavailable) || !MayExist(err) {
+		t.Errorf("no answer in time: %v", err)
+	}
+}
