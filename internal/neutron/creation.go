@@ -73,9 +73,9 @@ func (p *Creation) finish(port Port, err error) {
 }
 
 // giveUp ends a creation that was not sent, or was sent and refused, and
-// whose context has ended.
-func (p *Creation) giveUp() {
-	p.finish(Port{}, unsent{p.client.failure(p.ctx, call{operation: createPort}, p.ctx.Err())})
+// whose context has ended. until is when ports may be made again.
+func (p *Creation) giveUp(until time.Time) {
+	p.finish(Port{}, notSent(p.ctx, call{operation: createPort}, until))
 }
 
 // StartPort asks for a port, with the priority of ctx. Ports that are asked
@@ -100,7 +100,7 @@ func (c *Client) CreatePort(ctx context.Context, spec PortCreate) (Port, error) 
 func (c *Client) sendPorts(t *ticket) {
 	items, gone := alive(t.items, nil)
 	for _, item := range gone {
-		item.giveUp()
+		item.giveUp(c.scheduler.pausedUntil(apiCreates))
 	}
 	t.items = items
 	if len(items) == 0 {

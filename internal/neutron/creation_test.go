@@ -168,6 +168,68 @@ func TestAfterALostAnswerNothingIsSentAgain(t *testing.T) {
 	}
 }
 
+func TestACloudThatAsksForAPauseGetsIt(t *testing.T) {
+	s := newSite(t)
+	const pause = time.Second
+	posts := faults.Match{Method: http.MethodPost, Path: "/v2.0/ports"}
+	if err := s.Faults().Add(faults.Rule{Match: posts, Count: 1, Answer: faults.Error, Status: 429, RetryAfter: faults.Seconds(pause)}); err != nil {
+		t.Fatal(err)
+	}
+	c := s.client(t)
+	_, err := c.CreatePort(t.Context(), PortCreate{NetworkID: s.networkID})
+	if refused, _ := fault.As(err); refused == nil || refused.Class != fault.OverLimit || refused.RetryAfter != pause {
+		t.Fatalf("got %v", err)
+	}
+	var waiting []*Creation
+	for p := range Waiting + 1 {
+		waiting = append(waiting, c.StartPort(WithPriority(t.Context(), p), PortCreate{NetworkID: s.networkID}))
+	}
+	if _, err := c.Ports(t.Context(), PortFilter{NetworkID: s.networkID}); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if _, err := c.CreatePort(ctx, PortCreate{}); err == nil || MayExist(err) {
+		t.Errorf("given up during the pause: %v", err)
+	}
+	for _, creation := range waiting {
+		if _, err := creation.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	var last faults.Call
+	for _, call := range s.Faults().Calls(0) {
+		if call.Kind != "POST /v2.0/ports" {
+			continue
+		}
+		if last.Status == 429 && call.Time.Sub(last.Time) < pause {
+			t.Errorf("sent %v after the refusal", call.Time.Sub(last.Time))
+		}
+		last = call
+	}
+}
+
+func TestAContainersPortIsMadeBeforeTheRefill(t *testing.T) {
+	s := newSite(t)
+	c := s.client(t, one, patient)
+	release := hold(c)
+	var all []*Creation
+	for range 200 {
+		all = append(all, c.StartPort(WithPriority(t.Context(), Refill), PortCreate{NetworkID: s.networkID}))
+	}
+	all = append(all, c.StartPort(t.Context(), PortCreate{NetworkID: s.networkID, Name: "waits"}))
+	release()
+	for _, creation := range all {
+		if _, err := creation.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bulks := s.bulks()
+	if bulks[0] != "1: 201" || len(bulks) > 50 {
+		t.Errorf("%d requests: %v", len(bulks), bulks)
+	}
+}
+
 func TestWhoGaveUpIsNotSent(t *testing.T) {
 	s := newSite(t)
 	c := s.client(t, one)

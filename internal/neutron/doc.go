@@ -17,11 +17,31 @@
 //   - The caller's deadline holds. A create that was sent is nevertheless
 //     followed to its end (see Creation), because Neutron makes the port
 //     whether or not somebody still listens.
-//   - Nothing is retried that the cloud may have carried out already.
+//   - Nothing is retried that the cloud may have carried out already; MayExist
+//     tells whether a port may be there although its creation failed.
+//   - Of the requests that wait for their turn, none starts while one of a
+//     higher Priority could, and one slot is always kept for what a container
+//     waits for. Who gives up leaves the queue at once.
+//   - The cloud is not asked for more than it bears: how many requests are
+//     under way, and how many ports are made by one, follows what the answers
+//     take. An API that asks for a pause (429, or 503 with Retry-After) is left
+//     alone by everybody until it is over. Reads, creates, updates and deletes
+//     of Neutron are such APIs, and Keystone.
+//   - A port that is refused fails alone, although it shared a request.
 //   - Every request leaves a span (named "neutron create port"), a debug line
 //     with its duration and request id, and an observation in the histogram
-//     kuryr_neutron_request_duration_seconds{operation,status}, where status
-//     is the HTTP status code or "timeout", "canceled" or "error".
+//     of durations. The span of a request that makes several ports belongs to
+//     the trace of the first.
+//
+// Its metrics:
+//
+//	kuryr_neutron_request_duration_seconds{operation,status}  a request; status is the HTTP status code or "timeout", "canceled" or "error"
+//	kuryr_neutron_queue_length{priority}                      requests that wait for their turn, a port counting as one
+//	kuryr_neutron_queue_seconds{priority}                     how long those that started had waited
+//	kuryr_neutron_requests_running                            requests under way
+//	kuryr_neutron_concurrency_limit                           how many the cloud is believed to bear
+//	kuryr_neutron_bulk_ports                                  how many ports each request to make ports was about
+//	kuryr_neutron_paused_seconds_total{api}                   how long an API was left alone because it had asked for it
 //
 // It must not know what a port is wanted for: containers, sandboxes, pools
 // and engines are the business of those who call it.

@@ -188,6 +188,26 @@ type unsent struct{ error }
 // Unwrap gives the error.
 func (u unsent) Unwrap() error { return u.error }
 
+// notSent is the error of a request whose context ended before its turn came.
+// until is when its API may be called again, if it asked for a pause.
+func notSent(ctx context.Context, k call, until time.Time) error {
+	var e *fault.Error
+	prefix := fmt.Sprintf("%s: %s: not sent: ", k.api(), k.operation)
+	wait := time.Until(until)
+	switch {
+	case wait > 0:
+		e = fault.New(fault.OverLimit, "%sthe cloud asked for a pause until %s", prefix, until.UTC().Format(time.RFC3339))
+		e.RetryAfter = wait
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		e = fault.New(fault.Unavailable, "%sits turn did not come in time", prefix)
+		e.Hint = "the cloud is slow, or too much is asked of it at once; kuryr_neutron_queue_length tells of what"
+	default:
+		e = fault.New(fault.Unavailable, "%sgiven up before its turn came", prefix)
+	}
+	e.Err = unsent{ctx.Err()}
+	return e
+}
+
 // MayExist reports whether a port may exist although its creation ended with
 // this error: the request was sent, and the answer was lost, or none of
 // Neutron's. It is false after a refusal, after an error before the request

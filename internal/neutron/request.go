@@ -58,7 +58,7 @@ func (k call) api() service {
 func (c *Client) do(ctx context.Context, k call) (err error) {
 	t, err := c.scheduler.wait(ctx, k)
 	if err != nil {
-		return unsent{c.failure(ctx, call{service: k.service, operation: k.operation}, err)}
+		return notSent(ctx, k, c.scheduler.pausedUntil(apiOf(k)))
 	}
 	defer func() { c.scheduler.finish(t, resultOf(ctx, err)) }()
 	return c.send(ctx, k)

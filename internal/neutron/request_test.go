@@ -256,7 +256,11 @@ func TestEveryRequestIsMeasuredLoggedAndTraced(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := fmt.Sprint(families)
-	for _, s := range []string{"kuryr_neutron_request_duration_seconds", "delete_port", "log_in", "404"} {
+	for _, s := range []string{
+		"kuryr_neutron_request_duration_seconds", "delete_port", "log_in", "404", "kuryr_neutron_queue_length", "kuryr_neutron_queue_seconds",
+		"waiting", "collection", "kuryr_neutron_requests_running", "kuryr_neutron_concurrency_limit", "kuryr_neutron_bulk_ports",
+		"kuryr_neutron_paused_seconds_total", "keystone",
+	} {
 		if !strings.Contains(text, s) {
 			t.Errorf("the metrics have no %s:\n%s", s, text)
 		}

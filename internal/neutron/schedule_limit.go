@@ -17,7 +17,7 @@ const (
 	// slow is the latency from which on it shrinks, unless throughput grew.
 	slow = 2.5
 	// growth is by how much throughput must be better to count as grown.
-	growth = 1.1
+	growth = 1.3
 	// onOverload and onSlow are what is left of the limit.
 	onOverload = 0.5
 	onSlow     = 0.8
@@ -25,8 +25,11 @@ const (
 	quick = 0.2
 	// usualDown and usualUp are its weights in what is usual, which follows
 	// the latency of an idle cloud, and a cloud that became slow only slowly.
-	usualDown = 0.05
-	usualUp   = 0.01
+	// A request beside others of ours, which may be what slows it down, counts
+	// for little.
+	usualDown      = 0.05
+	usualUp        = 0.01
+	usualUpCrowded = 0.0003
 	// noise is added to latencies before they are compared, in seconds: that 2
 	// ms became 6 says nothing.
 	noise = 0.02
@@ -118,7 +121,8 @@ func (l *limiter) shrink(s sample, left float64) {
 		return
 	}
 	l.limit = max(l.limit*left, float64(l.least))
-	l.shrunk, l.latency = s.ended, 1
+	// Neither growth nor another loss follows without new evidence.
+	l.shrunk, l.latency = s.ended, healthy
 }
 
 // ratio compares a request with what is usual for its kind and size, which
@@ -132,9 +136,12 @@ func (l *limiter) ratio(s sample) float64 {
 		return 1
 	}
 	expected := usual.expect(s.objects)
-	weight := usualUp
-	if took < expected {
+	weight := usualUpCrowded
+	switch {
+	case took < expected:
 		weight = usualDown
+	case s.running <= 1:
+		weight = usualUp
 	}
 	usual.learn(s.objects, took, weight)
 	return (took + noise) / (expected + noise)

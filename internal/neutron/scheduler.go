@@ -74,7 +74,7 @@ func (s *scheduler) drop(item *Creation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.plan.removeItem(item) {
-		item.giveUp()
+		item.giveUp(s.plan.budgets[apiCreates].until)
 		s.advance()
 	}
 }
@@ -97,7 +97,7 @@ func (s *scheduler) finish(t *ticket, r result, parts ...[]*Creation) {
 	s.mu.Unlock()
 	s.metrics.paused.WithLabelValues(t.lane.api().String()).Add(paused.Seconds())
 	for _, item := range gone {
-		item.giveUp()
+		item.giveUp(s.pausedUntil(t.lane.api()))
 	}
 }
 
@@ -120,6 +120,13 @@ func (s *scheduler) pause(a api, retryAfter time.Duration) {
 	paused := s.plan.budgets[a].pause(time.Now(), retryAfter)
 	s.mu.Unlock()
 	s.metrics.paused.WithLabelValues(a.String()).Add(paused.Seconds())
+}
+
+// pausedUntil is when an API may be called again; in the past: now.
+func (s *scheduler) pausedUntil(a api) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.plan.budgets[a].until
 }
 
 func (s *scheduler) pump() {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/kuryr-go/kuryr/internal/fault"
 )
@@ -161,5 +162,47 @@ func TestScopeTellsWhoAndWhere(t *testing.T) {
 	}
 	if c.AuthURL() != e.URL+"/v3" || c.Region() != "R1" {
 		t.Errorf("%s %s", c.AuthURL(), c.Region())
+	}
+}
+
+func TestNobodyLogsInWhileKeystoneAsksForAPause(t *testing.T) {
+	e := newEndpoint(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%s %s", r.Method, r.URL) })
+	e.login = answer(429, "", "Retry-After", "600")
+	c := e.client(t)
+	for range 3 {
+		if _, err := c.CreatePort(t.Context(), PortCreate{}); !fault.Is(err, fault.OverLimit) || MayExist(err) {
+			t.Errorf("got %v", err)
+		}
+	}
+	load := c.Load()
+	if _, paused := load.PausedUntil["keystone"]; e.logins.Load() != 1 || !paused || len(load.PausedUntil) != 1 {
+		t.Errorf("%d logins, %+v", e.logins.Load(), load)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	err := c.do(ctx, call{service: keystone, operation: "list projects", method: http.MethodGet})
+	if !fault.Is(err, fault.OverLimit) || !strings.Contains(err.Error(), "keystone: list projects: not sent: the cloud asked for a pause until") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestATokenIsNotRenewedAgainRightAfterARefusal(t *testing.T) {
+	var e *endpoint
+	e = newEndpoint(t, func(w http.ResponseWriter, r *http.Request) {
+		tokenGuard(e, answer(200, `{"port": {"id": "x"}}`))(w, r)
+	})
+	c := e.client(t)
+	if _, err := c.Port(t.Context(), "x"); err != nil {
+		t.Fatal(err)
+	}
+	e.logins.Add(100) // token-1 is no good any more
+	e.login = answer(401, `{"error": {"code": 401, "title": "Unauthorized", "message": "locked"}}`)
+	for range 3 {
+		if _, err := c.CreatePort(t.Context(), PortCreate{}); !fault.Is(err, fault.Unauthorized) || MayExist(err) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if n := e.logins.Load(); n != 102 {
+		t.Errorf("%d logins after the refusal, want 1", n-101)
 	}
 }
