@@ -5,16 +5,20 @@ package neutron
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/kuryr-go/kuryr/internal/cloud"
 	"github.com/kuryr-go/kuryr/internal/cloud/faults"
@@ -331,4 +335,104 @@ func TestAPortMayExistUnlessItWasRefusedOrNeverAskedFor(t *testing.T) {
 	if _, err := c.CreatePort(t.Context(), PortCreate{}); !fault.Is(err, fault.Unavailable) || !MayExist(err) {
 		t.Errorf("no answer in time: %v", err)
 	}
+}
+
+// maker is a Neutron that makes ports by name, refuses some names, has room
+// for so many, and loses some answers.
+type maker struct {
+	mu   sync.Mutex
+	room int
+	made map[string]int
+	// lost tells which requests' answers are lost, by the first of their names.
+	lost map[string]bool
+}
+
+func (m *maker) serve(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Port  *PortCreate
+		Ports []PortCreate
+	}
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		panic(err)
+	}
+	specs := body.Ports
+	if body.Port != nil {
+		specs = []PortCreate{*body.Port}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if slices.ContainsFunc(specs, func(s PortCreate) bool { return strings.HasPrefix(s.Name, "bad") }) {
+		answer(400, `{"NeutronError": {"type": "HTTPBadRequest", "message": "bad"}}`)(w, r)
+		return
+	}
+	if m.room -= len(specs); m.room < 0 {
+		m.room += len(specs)
+		answer(409, `{"NeutronError": {"type": "OverQuota", "message": "no"}}`)(w, r)
+		return
+	}
+	var ports []map[string]any
+	for _, s := range specs {
+		m.made[s.Name]++
+		ports = append(ports, map[string]any{"id": "id of " + s.Name, "name": s.Name})
+	}
+	if m.lost[specs[0].Name] {
+		panic(http.ErrAbortHandler)
+	}
+	w.WriteHeader(http.StatusCreated)
+	if body.Port != nil {
+		_ = json.NewEncoder(w).Encode(map[string]any{"port": ports[0]})
+		return
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"ports": ports})
+}
+
+// Whatever is asked for together, refused, lost and given up: everybody gets
+// the own port or the own error, nothing is made twice, and what shall not
+// exist does not.
+func TestEverybodyGetsTheOwnPortOrTheOwnError(t *testing.T) {
+	var m *maker
+	e := newEndpoint(t, func(w http.ResponseWriter, r *http.Request) { m.serve(w, r) })
+	e.Config.ErrorLog = discardErrors()
+	c := e.client(t)
+	rapid.Check(t, func(t *rapid.T) {
+		m = &maker{room: rapid.IntRange(0, 40).Draw(t, "room"), made: map[string]int{}, lost: map[string]bool{}}
+		release := hold(c)
+		names := map[*Creation]string{}
+		given, giveUp := context.WithCancel(context.Background())
+		defer giveUp()
+		for i := range rapid.IntRange(1, 30).Draw(t, "ports") {
+			kind := rapid.SampledFrom([]string{"good", "good", "good", "bad", "lost", "gone"}).Draw(t, "kind")
+			name, ctx := fmt.Sprint(kind, i), context.Background()
+			switch kind {
+			case "lost":
+				m.lost[name] = true
+			case "gone":
+				ctx = given
+			}
+			p := Priority(rapid.IntRange(int(Refill), int(Waiting)).Draw(t, "priority"))
+			names[c.StartPort(WithPriority(ctx, p), PortCreate{Name: name})] = name
+		}
+		release()
+		giveUp()
+		for creation, name := range names {
+			<-creation.Done()
+			port, err := creation.Wait(context.Background())
+			m.mu.Lock()
+			made := m.made[name]
+			m.mu.Unlock()
+			switch {
+			case made > 1:
+				t.Fatalf("%s was made %d times", name, made)
+			case err == nil && (made != 1 || port.Name != name || port.ID != "id of "+name):
+				t.Fatalf("%s got %+v", name, port)
+			case err != nil && !MayExist(err) && made != 0:
+				t.Fatalf("%s was made: %v", name, err)
+			case strings.HasPrefix(name, "bad") != (ErrorType(err) == "HTTPBadRequest"):
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		if l := c.Load(); l.Running != 0 || l.Queued[Refill]+l.Queued[Waiting] != 0 {
+			t.Fatalf("left behind: %+v", l)
+		}
+	})
 }
