@@ -25,6 +25,10 @@ var importRules = []importRule{
 		reason: "leaves that everything imports, the CNI plugin too",
 	},
 	{
+		packages: []string{"internal/portpool"}, forbidden: []string{"*"}, except: []string{"std"},
+		reason: "the supply engine is a function from values to values: it knows no port, no cloud and no agent",
+	},
+	{
 		packages: []string{"internal/agentapi"}, forbidden: []string{"*"}, except: []string{"std"},
 		reason: "it is linked into the CNI plugin, which a runtime starts for every container",
 	},

@@ -366,12 +366,15 @@ func (s *sim) checkActions(before map[portpool.Key]portpool.Observation, actions
 	total, creates, lastKind := 0, 0, portpool.Kind(0)
 	order := map[portpool.Kind]portpool.Kind{portpool.Delete: 1, portpool.Move: 2, portpool.Recycle: 3, portpool.Create: 4}
 	after := maps.Clone(before)
-	for _, a := range actions {
+	for i, a := range actions {
 		if a.N < 1 || a.Reason == "" || order[a.Kind] < lastKind {
 			s.t.Fatalf("action %+v among %+v", a, actions)
 		}
 		lastKind = order[a.Kind]
 		creates += s.checkAction(after, a)
+		if last := i+1 == len(actions) || actions[i+1].Kind != portpool.Delete; last && a.Kind == portpool.Delete {
+			s.checkDeletes(after, actions[:i+1])
+		}
 	}
 	for _, o := range after {
 		total += held(o)
@@ -398,7 +401,6 @@ func (s *sim) checkAction(after map[portpool.Key]portpool.Observation, a portpoo
 		o.Free -= a.N - taken
 		if a.Kind == portpool.Delete {
 			o.Draining += a.N
-			s.checkDelete(after, a, o)
 			break
 		}
 		to := after[a.To]
@@ -425,20 +427,22 @@ func (s *sim) checkAction(after map[portpool.Key]portpool.Observation, a portpoo
 	return created
 }
 
-// checkDelete holds that nobody who waits loses a lease to it, unless another
-// key waits too and nobody has anything to spare.
-func (s *sim) checkDelete(after map[portpool.Key]portpool.Observation, a portpool.Action, o portpool.Observation) {
+// checkDeletes holds that nobody who waits loses a lease, unless another key
+// waits too and nobody has anything to spare.
+func (s *sim) checkDeletes(after map[portpool.Key]portpool.Observation, deletes []portpool.Action) {
 	s.t.Helper()
-	if o.Doomed || o.Free+o.Cooled >= o.Waiting {
-		return
+	spare := false
+	for _, o := range after {
+		spare = spare || !o.Doomed && o.Free+o.Cooled > o.Waiting
 	}
-	for k, other := range after {
-		if k != a.Key && !other.Doomed && other.Free+other.Cooled > other.Waiting {
-			s.t.Fatalf("%+v starves %s, and %s had leases to spare", a, a.Key, k)
+	for _, a := range deletes {
+		o := after[a.Key]
+		if o.Doomed || o.Free+o.Cooled >= o.Waiting {
+			continue
 		}
-	}
-	var who portpool.Key
-	if _, err := fmt.Sscanf(a.Reason, "evicted for %s", &who); err != nil || after[who].Waiting == 0 {
-		s.t.Fatalf("%+v starves %s", a, a.Key)
+		var who portpool.Key
+		if _, err := fmt.Sscanf(a.Reason, "evicted for %s", &who); spare || err != nil || after[who].Waiting == 0 {
+			s.t.Fatalf("%+v starves %s: %+v", a, a.Key, after)
+		}
 	}
 }
