@@ -41,16 +41,35 @@ func idle(o portpool.Observation) portpool.Observation {
 	return o
 }
 
-func TestOneStep(t *testing.T) {
-	const create, del, move, recycle = portpool.Create, portpool.Delete, portpool.Move, portpool.Recycle
-	total := func(n int) func(*portpool.Policy) { return func(p *portpool.Policy) { p.Total = n } }
-	most := func(n int) func(*portpool.Policy) { return func(p *portpool.Policy) { p.Max = n } }
-	for _, tt := range []struct {
-		name   string
-		policy portpool.Policy
-		keys   observations
-		want   []portpool.Action
-	}{
+const create, del, move, recycle = portpool.Create, portpool.Delete, portpool.Move, portpool.Recycle
+
+func total(n int) func(*portpool.Policy) { return func(p *portpool.Policy) { p.Total = n } }
+func most(n int) func(*portpool.Policy)  { return func(p *portpool.Policy) { p.Max = n } }
+
+// firstStep is what an engine does that sees some keys for the first time.
+type firstStep struct {
+	name   string
+	policy portpool.Policy
+	keys   observations
+	want   []portpool.Action
+}
+
+func check(t *testing.T, steps []firstStep) {
+	for _, tt := range steps {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := tt.policy.Validate(); err != nil {
+				t.Fatal(err)
+			}
+			got, _ := portpool.New(tt.policy).Step(noon, tt.keys)
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestADeficitIsMetTheCheapestWay(t *testing.T) {
+	check(t, []firstStep{
 		{
 			"a key in use is kept warm", plain(), observations{"a": used(portpool.Observation{Free: 1, InUse: 3})},
 			[]portpool.Action{{Kind: create, Key: "a", N: 3, Reason: "warm"}},
@@ -101,6 +120,11 @@ func TestOneStep(t *testing.T) {
 			observations{"a": used(portpool.Observation{Family: "f"}), "b": idle(portpool.Observation{Family: "g", Free: 3}), "c": idle(portpool.Observation{Free: 1})},
 			[]portpool.Action{{Kind: del, Key: "b", N: 2, Reason: "idle"}, {Kind: create, Key: "a", N: 4, Reason: "warm"}},
 		},
+	})
+}
+
+func TestWhatNobodyNeedsGoes(t *testing.T) {
+	check(t, []firstStep{
 		{
 			"an idle key drains to its minimum, its containers left alone", plain(), observations{"a": idle(portpool.Observation{Free: 3, Cooled: 2, InUse: 5, Cooling: 2})},
 			[]portpool.Action{{Kind: del, Key: "a", N: 4, Reason: "idle"}},
@@ -113,6 +137,11 @@ func TestOneStep(t *testing.T) {
 			"a doomed key gives up what is free, and gets nothing", plain(), observations{"a": {Free: 2, Cooled: 2, InUse: 1, Cooling: 1, Creating: 1, Waiting: 3, Doomed: true}},
 			[]portpool.Action{{Kind: del, Key: "a", N: 4, Reason: "doomed"}},
 		},
+	})
+}
+
+func TestTheCeilingsHold(t *testing.T) {
+	check(t, []firstStep{
 		{
 			"a key's ceiling counts leases in every state", plain(most(10)),
 			observations{"a": {Waiting: 9, InUse: 2, Cooling: 1, Draining: 1, Creating: 1, Moving: 1, Recycling: 1}},
@@ -152,17 +181,7 @@ func TestOneStep(t *testing.T) {
 			observations{"a": {Waiting: 9}, "b": {Waiting: 1}, "c": {Waiting: 5, InUse: 8}},
 			[]portpool.Action{{Kind: create, Key: "a", N: 2, Urgent: 2, Reason: "9 wait"}, {Kind: create, Key: "b", N: 1, Urgent: 1, Reason: "1 wait"}, {Kind: create, Key: "c", N: 2, Urgent: 2, Reason: "5 wait"}},
 		},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if err := tt.policy.Validate(); err != nil {
-				t.Fatal(err)
-			}
-			got, _ := portpool.New(tt.policy).Step(noon, tt.keys)
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
+	})
 }
 
 func TestASurplusOfAKeyInUseMustLastBeforeItGoes(t *testing.T) {
