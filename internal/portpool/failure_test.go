@@ -83,6 +83,21 @@ func TestTheCloudIsGivenTheTimeItAskedFor(t *testing.T) {
 	}
 }
 
+func TestOfABatchTheWorstFailureCounts(t *testing.T) {
+	f := &failing{t, portpool.New(plain()), noon, observations{"a": {Waiting: 2, Moving: 1}, "b": idle(portpool.Observation{Free: 1})}}
+	f.step(0)
+	f.engine.Failed(f.now, "a", portpool.Failure{Kind: portpool.Exhausted})
+	f.engine.Failed(f.now, "a", portpool.Failure{Kind: portpool.Transient})
+	f.expect("the quota is still known to be used up", 0, portpool.Action{Kind: portpool.Delete, Key: "b", N: 1, Reason: "quota needed by a"})
+}
+
+func TestNobodyGivesUpAQuotaForWhoIsServedByMoves(t *testing.T) {
+	f := &failing{t, portpool.New(plain()), noon, observations{"a": {Waiting: 2, Moving: 2}, "b": idle(portpool.Observation{Free: 1})}}
+	f.step(0)
+	f.engine.Failed(f.now, "a", portpool.Failure{Kind: portpool.Exhausted})
+	f.expect("two wait and two are on the way", 0)
+}
+
 func TestKindsHaveNames(t *testing.T) {
 	for kind, want := range map[fmt.Stringer]string{
 		portpool.Create: "create", portpool.Delete: "delete", portpool.Move: "move", portpool.Recycle: "recycle", portpool.Kind(0): "unknown",

@@ -95,6 +95,10 @@ func TestADeficitIsMetTheCheapestWay(t *testing.T) {
 			[]portpool.Action{{Kind: create, Key: "a", N: 2, Urgent: 2, Reason: "2 wait"}},
 		},
 		{
+			"who waits gets a cooled lease, however many are moving", plain(), observations{"a": {Waiting: 1, Cooled: 1, Moving: 9}},
+			[]portpool.Action{{Kind: recycle, Key: "a", N: 1, Reason: "needed"}},
+		},
+		{
 			"cooled leases are checked before any are made", plain(), observations{"a": used(portpool.Observation{Cooled: 3})},
 			[]portpool.Action{{Kind: recycle, Key: "a", N: 3, Reason: "needed"}, {Kind: create, Key: "a", N: 1, Reason: "warm"}},
 		},
@@ -177,6 +181,19 @@ func TestTheCeilingsHold(t *testing.T) {
 			nil,
 		},
 		{
+			"at its ceiling a key wants no free ones beside those for who waits", plain(most(6)), observations{"a": {Waiting: 3, Creating: 3, Free: 2, InUse: 1}},
+			nil,
+		},
+		{
+			"nobody is moved to where room is being made", plain(total(10)),
+			observations{"a": {Family: "f", Waiting: 9}, "b": {Family: "f", InUse: 2, Free: 8, Pinned: true}},
+			[]portpool.Action{{Kind: del, Key: "b", N: 8, Reason: "evicted for a"}},
+		},
+		{
+			"minimums come before what is warm", plain(total(5)), observations{"a": {Pinned: true}, "b": {}, "c": {}},
+			[]portpool.Action{{Kind: create, Key: "a", N: 3, Reason: "warm"}, {Kind: create, Key: "b", N: 1, Reason: "min"}, {Kind: create, Key: "c", N: 1, Reason: "min"}},
+		},
+		{
 			"scarce room is dealt out one each", plain(total(13)),
 			observations{"a": {Waiting: 9}, "b": {Waiting: 1}, "c": {Waiting: 5, InUse: 8}},
 			[]portpool.Action{{Kind: create, Key: "a", N: 2, Urgent: 2, Reason: "9 wait"}, {Kind: create, Key: "b", N: 1, Urgent: 1, Reason: "1 wait"}, {Kind: create, Key: "c", N: 2, Urgent: 2, Reason: "5 wait"}},
@@ -216,6 +233,30 @@ func TestCooledLeasesAreCheckedTogetherWhenTheyWaitedLongEnough(t *testing.T) {
 	}
 	actions, _ := e.Step(noon.Add(20*time.Second), keys)
 	want := []portpool.Action{{Kind: portpool.Recycle, Key: "a", N: 3, Reason: "cooled"}}
+	if diff := cmp.Diff(want, actions); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRoomGoesToWhoWasServedLongestAgo(t *testing.T) {
+	e := portpool.New(plain(func(p *portpool.Policy) { p.Total = 3 }))
+	served := map[portpool.Key]int{}
+	for held := 2; held < 11; held++ { // one more lease has gone each time
+		actions, _ := e.Step(noon, observations{"a": {Waiting: 9}, "b": {Waiting: 9}, "c": {Waiting: 9}, "d": {InUse: 2}})
+		for _, a := range actions {
+			served[a.Key] += a.N
+		}
+	}
+	if diff := cmp.Diff(map[portpool.Key]int{"a": 3, "b": 3, "c": 3}, served); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWhoWaitsThemselvesShareWhatCooled(t *testing.T) {
+	e := portpool.New(plain(func(p *portpool.Policy) { p.Total = 5 }))
+	e.Step(noon, observations{"a": {Waiting: 4}, "b": {InUse: 1}})
+	actions, _ := e.Step(noon, observations{"a": {Waiting: 9, Cooled: 4}, "b": {InUse: 1, Waiting: 9}})
+	want := []portpool.Action{{Kind: del, Key: "a", N: 2, Reason: "evicted for b"}, {Kind: recycle, Key: "a", N: 2, Reason: "needed"}}
 	if diff := cmp.Diff(want, actions); diff != "" {
 		t.Error(diff)
 	}

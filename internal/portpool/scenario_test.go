@@ -93,6 +93,19 @@ func TestAnIdleNodeDrainsBack(t *testing.T) {
 	}
 }
 
+func TestABurstAfterTheAgentRestartedIsSeen(t *testing.T) {
+	e := portpool.New(node())
+	taken := func(in time.Duration, n uint64) {
+		e.Step(noon.Add(in), observations{"a": {Taken: n, Asked: noon}})
+	}
+	taken(0, 1000)
+	taken(time.Minute, 1000)
+	taken(2*time.Minute, 40)
+	if got := e.Target("a"); got != 10+40 {
+		t.Errorf("after 40 leases in a new life of the agent %d free ones are wanted", got)
+	}
+}
+
 func TestAnUnsatisfiableDemandMakesNothing(t *testing.T) {
 	s := newSim(t, 1, node())
 	s.pool("a").fails = portpool.Exhausted
