@@ -19,8 +19,8 @@
 //   - When the demand stands still, so does the supply: the free become the
 //     target, and then there are no actions.
 //   - A key whose creates fail is tried again at a growing distance, one create
-//     at a time. Other keys go on as before; deletes, moves and checks are
-//     never held back.
+//     at a time. Other keys go on as before, but that who waits there may get
+//     what they do not need; deletes, moves and checks are never held back.
 //   - The same history gives the same actions.
 //
 // What it takes for granted: the actions of a Step are carried out in their

@@ -71,39 +71,48 @@ func check(t *testing.T, steps []firstStep) {
 func TestADeficitIsMetTheCheapestWay(t *testing.T) {
 	check(t, []firstStep{
 		{
-			"a key in use is kept warm", plain(), observations{"a": used(portpool.Observation{Free: 1, InUse: 3})},
+			"a key in use is kept warm", plain(),
+			observations{"a": used(portpool.Observation{Free: 1, InUse: 3})},
 			[]portpool.Action{{Kind: create, Key: "a", N: 3, Reason: "warm"}},
 		},
 		{
-			"a pinned key is kept warm though nobody asks", plain(), observations{"a": {Pinned: true}},
+			"a pinned key is kept warm though nobody asks", plain(),
+			observations{"a": {Pinned: true}},
 			[]portpool.Action{{Kind: create, Key: "a", N: 4, Reason: "warm"}},
 		},
 		{
-			"a key that is only known has its minimum", plain(), observations{"a": {}},
+			"a key that is only known has its minimum", plain(),
+			observations{"a": {}},
 			[]portpool.Action{{Kind: create, Key: "a", N: 1, Reason: "min"}},
 		},
 		{
-			"who waits comes on top, and is urgent", plain(), observations{"a": {Waiting: 3}},
+			"who waits comes on top, and is urgent", plain(),
+			observations{"a": {Waiting: 3}},
 			[]portpool.Action{{Kind: create, Key: "a", N: 7, Urgent: 3, Reason: "3 wait"}},
 		},
 		{
-			"what is on its way is not ordered again", plain(), observations{"a": used(portpool.Observation{Waiting: 2, Creating: 3, Recycling: 1, Moving: 2})},
+			"what is on its way is not ordered again", plain(),
+			observations{"a": used(portpool.Observation{Waiting: 2, Creating: 3, Recycling: 1, Moving: 2})},
 			nil,
 		},
 		{
-			"who waits does not wait for a lease that moves", plain(), observations{"a": {Waiting: 2, Moving: 9}},
+			"who waits does not wait for a lease that moves", plain(),
+			observations{"a": {Waiting: 2, Moving: 9}},
 			[]portpool.Action{{Kind: create, Key: "a", N: 2, Urgent: 2, Reason: "2 wait"}},
 		},
 		{
-			"who waits gets a cooled lease, however many are moving", plain(), observations{"a": {Waiting: 1, Cooled: 1, Moving: 9}},
+			"who waits gets a cooled lease, however many are moving", plain(),
+			observations{"a": {Waiting: 1, Cooled: 1, Moving: 9}},
 			[]portpool.Action{{Kind: recycle, Key: "a", N: 1, Reason: "needed"}},
 		},
 		{
-			"cooled leases are checked before any are made", plain(), observations{"a": used(portpool.Observation{Cooled: 3})},
+			"cooled leases are checked before any are made", plain(),
+			observations{"a": used(portpool.Observation{Cooled: 3})},
 			[]portpool.Action{{Kind: recycle, Key: "a", N: 3, Reason: "needed"}, {Kind: create, Key: "a", N: 1, Reason: "warm"}},
 		},
 		{
-			"cooled leases that nobody needs wait for company", plain(), observations{"a": used(portpool.Observation{Free: 4, Cooled: 1})},
+			"cooled leases that nobody needs wait for company", plain(),
+			observations{"a": used(portpool.Observation{Free: 4, Cooled: 1})},
 			nil,
 		},
 		{
@@ -115,7 +124,8 @@ func TestADeficitIsMetTheCheapestWay(t *testing.T) {
 			"who waits gets a lease of his own, and what is moved fills up behind", plain(),
 			observations{"a": {Family: "f", Waiting: 2}, "b": idle(portpool.Observation{Family: "f", Free: 9})},
 			[]portpool.Action{
-				{Kind: del, Key: "b", N: 4, Reason: "idle"}, {Kind: move, Key: "b", To: "a", N: 4, Reason: "2 wait"},
+				{Kind: del, Key: "b", N: 4, Reason: "idle"},
+				{Kind: move, Key: "b", To: "a", N: 4, Reason: "2 wait"},
 				{Kind: create, Key: "a", N: 2, Urgent: 2, Reason: "2 wait"},
 			},
 		},
@@ -130,15 +140,18 @@ func TestADeficitIsMetTheCheapestWay(t *testing.T) {
 func TestWhatNobodyNeedsGoes(t *testing.T) {
 	check(t, []firstStep{
 		{
-			"an idle key drains to its minimum, its containers left alone", plain(), observations{"a": idle(portpool.Observation{Free: 3, Cooled: 2, InUse: 5, Cooling: 2})},
+			"an idle key drains to its minimum, its containers left alone", plain(),
+			observations{"a": idle(portpool.Observation{Free: 3, Cooled: 2, InUse: 5, Cooling: 2})},
 			[]portpool.Action{{Kind: del, Key: "a", N: 4, Reason: "idle"}},
 		},
 		{
-			"after a restart a key keeps what it has until it was idle", plain(), observations{"a": {Free: 6}},
+			"after a restart a key keeps what it has until it was idle", plain(),
+			observations{"a": {Free: 6}},
 			nil,
 		},
 		{
-			"a doomed key gives up what is free, and gets nothing", plain(), observations{"a": {Free: 2, Cooled: 2, InUse: 1, Cooling: 1, Creating: 1, Waiting: 3, Doomed: true}},
+			"a doomed key gives up what is free, and gets nothing", plain(),
+			observations{"a": {Free: 2, Cooled: 2, InUse: 1, Cooling: 1, Creating: 1, Waiting: 3, Doomed: true}},
 			[]portpool.Action{{Kind: del, Key: "a", N: 4, Reason: "doomed"}},
 		},
 	})
@@ -152,7 +165,8 @@ func TestTheCeilingsHold(t *testing.T) {
 			[]portpool.Action{{Kind: create, Key: "a", N: 3, Urgent: 3, Reason: "9 wait"}},
 		},
 		{
-			"above a lowered ceiling of a key the free go, and nothing is made", plain(most(4)), observations{"a": {InUse: 3, Free: 6, Pinned: true}},
+			"above a lowered ceiling of a key the free go, and nothing is made", plain(most(4)),
+			observations{"a": {InUse: 3, Free: 6, Pinned: true}},
 			[]portpool.Action{{Kind: del, Key: "a", N: 5, Reason: "above the key's ceiling"}},
 		},
 		{
@@ -181,17 +195,18 @@ func TestTheCeilingsHold(t *testing.T) {
 			nil,
 		},
 		{
-			"at its ceiling a key wants no free ones beside those for who waits", plain(most(6)), observations{"a": {Waiting: 3, Creating: 3, Free: 2, InUse: 1}},
-			nil,
+			"for who gets room no more is moved than is kept free", plain(total(12)),
+			observations{"a": {Family: "f", Waiting: 2}, "b": idle(portpool.Observation{Family: "f", Free: 12})},
+			[]portpool.Action{
+				{Kind: del, Key: "b", N: 2, Reason: "evicted for a"},
+				{Kind: del, Key: "b", N: 5, Reason: "idle"},
+				{Kind: move, Key: "b", To: "a", N: 4, Reason: "warm"},
+			},
 		},
 		{
-			"nobody is moved to where room is being made", plain(total(10)),
-			observations{"a": {Family: "f", Waiting: 9}, "b": {Family: "f", InUse: 2, Free: 8, Pinned: true}},
-			[]portpool.Action{{Kind: del, Key: "b", N: 8, Reason: "evicted for a"}},
-		},
-		{
-			"minimums come before what is warm", plain(total(5)), observations{"a": {Pinned: true}, "b": {}, "c": {}},
-			[]portpool.Action{{Kind: create, Key: "a", N: 3, Reason: "warm"}, {Kind: create, Key: "b", N: 1, Reason: "min"}, {Kind: create, Key: "c", N: 1, Reason: "min"}},
+			"minimums come before what is warm", plain(total(2)),
+			observations{"a": {Pinned: true, Free: 1}, "b": {}},
+			[]portpool.Action{{Kind: create, Key: "b", N: 1, Reason: "min"}},
 		},
 		{
 			"scarce room is dealt out one each", plain(total(13)),
@@ -235,6 +250,27 @@ func TestCooledLeasesAreCheckedTogetherWhenTheyWaitedLongEnough(t *testing.T) {
 	want := []portpool.Action{{Kind: portpool.Recycle, Key: "a", N: 3, Reason: "cooled"}}
 	if diff := cmp.Diff(want, actions); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestTheTargetIsWhatTheCeilingsLeave(t *testing.T) {
+	e := portpool.New(plain(func(p *portpool.Policy) { p.Max, p.Total = 6, 10 }))
+	for _, c := range []struct {
+		o    portpool.Observation
+		want int
+	}{
+		{portpool.Observation{Pinned: true}, 4},
+		{portpool.Observation{Pinned: true, InUse: 3, Cooling: 1}, 2},
+		{portpool.Observation{InUse: 3, Waiting: 2}, 1},
+		{portpool.Observation{InUse: 3, Waiting: 5}, 0},
+	} {
+		if e.Step(noon, observations{"a": c.o}); e.Target("a") != c.want {
+			t.Errorf("%+v: target %d, not %d", c.o, e.Target("a"), c.want)
+		}
+	}
+	e.Step(noon, observations{"a": {Pinned: true, Free: 1}, "b": {InUse: 7, Free: 1}})
+	if got := e.Target("a"); got != 2 {
+		t.Errorf("with room for one more beside the one: target %d", got)
 	}
 }
 

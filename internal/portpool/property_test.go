@@ -6,7 +6,6 @@ package portpool_test
 import (
 	"fmt"
 	"testing"
-
 	"time"
 
 	"github.com/google/go-cmp/cmp"
