@@ -143,7 +143,7 @@ func (b *Binder) removeBridge(ctx context.Context) error {
 		return nil
 	}
 	if used, _ := c.usedTags(b.owner, ""); len(used) > 0 {
-		return fault.New(fault.Conflict, "%d ports are still wired through it", len(used))
+		return fault.New(fault.Conflict, "%d of its VLANs are still used", len(used))
 	}
 	results, err := b.session.transact(ctx, removeBridgeOps(br.UUID)...)
 	if err != nil {

@@ -64,7 +64,7 @@ func (c *conn) usedTags(o owner, portID string) (used map[int]bool, own int) {
 		if !ok || !o.made(in.ExternalIDs) {
 			continue
 		}
-		if in.ExternalIDs[keyWired] == portID {
+		if wired := in.ExternalIDs[keyWired]; wired != "" && wired == portID {
 			own = *port.Tag
 		} else {
 			used[*port.Tag] = true
