@@ -5,6 +5,20 @@
 // born in the sandbox, its host end a port of the integration bridge, told to
 // OVN or to Neutron's agent by the Interface row's external_ids, as Nova does.
 //
+// # Wires
+//
+// OVN needs a few milliseconds to claim a port, and many ports take turns. So
+// Prewire has a free port claimed before any sandbox needs it, where nobody
+// waits: by a patch port in the integration bridge, whose other end is alone
+// in a VLAN of a second bridge of Kuryr's own. Bind then has only to add the
+// veth's host end to that VLAN. A patch port costs a packet nothing; ACLs,
+// address checks and all else of OVN's hold as they do for any port.
+//
+// The second bridge is one for each cluster and node, because VLAN tags are
+// its own; the database refuses a tag twice, as a name is made of it. The
+// bridge learns no MACs, floods in a VLAN of two, and is closed to the node.
+// A wire is rows and nothing else: whatever dies, it is found again by Wires.
+//
 // # Promises
 //
 // One session to the local ovsdb-server serves everything and comes back by
@@ -18,7 +32,9 @@
 // device of somebody else is a Conflict.
 //
 // Unbind needs neither the namespace nor the interface in it, and never
-// touches what is not Kuryr's, or what the port was bound to since.
+// touches what is not Kuryr's, or what the port was bound to since. Unplug is
+// its quick half: after it the port, and the place in the sandbox, may be used
+// again while the device still waits for its removal.
 //
 // # Be aware
 //
@@ -36,6 +52,13 @@
 // the same name waits until cur_cfg has caught up.
 //
 // Two agents on one node need different cluster or node names.
+//
+// On a wire a sandbox's own VLAN tags do not pass, as they do not through OVN
+// unless the network is vlan_transparent.
+//
+// Removing a device takes the kernel some 20 ms, but any number are removed
+// side by side, and a Bind beside 32 of them is hardly slower: there is no
+// bound on how many at once, and one would only make each wait.
 //
 // # Must not know
 //

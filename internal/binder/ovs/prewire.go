@@ -79,7 +79,7 @@ func (b *Binder) checkFree(c *conn, l *lease.Lease) error {
 		}
 	}
 	in, ok := c.iface(nearName(l.PortID))
-	if ok && (!b.owner.made(in.ExternalIDs) || in.ExternalIDs[keyWire] != l.PortID) {
+	if ok && in.ExternalIDs[keyWire] != l.PortID {
 		return fault.New(fault.Conflict, "the database has an interface %s already that is not this port's", in.Name)
 	}
 	return nil

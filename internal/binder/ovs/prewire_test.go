@@ -130,6 +130,9 @@ func TestARightWireIsKeptByTheNextAgentAndAWrongOneReplaced(t *testing.T) {
 		{"the far end went", func() { n.vsctl("del-port", far) }, false},
 		{"it is of another MAC", func() { n.vsctl("set", "interface", near, "external_ids:attached-mac=fa:16:3e:00:00:99") }, false},
 		{"it is of no port", func() { n.vsctl("remove", "interface", near, "external_ids", "iface-id") }, false},
+		{"it is of an agent that had another name", func() {
+			n.vsctl("set", "interface", near, "external_ids:kuryr-node=old", "--", "set", "interface", far, "external_ids:kuryr-node=old")
+		}, false},
 		{"it leads elsewhere", func() { n.vsctl("set", "interface", far, "options:peer=nowhere") }, false},
 		{"it has another tag", func() { n.vsctl("set", "port", far, "tag=2") }, false},
 		{"it is in another bridge", func() {

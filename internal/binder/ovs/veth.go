@@ -39,14 +39,14 @@ func (b *Binder) createVeth(p *plan, box *sandbox.Sandbox) error {
 	b.creating.Lock()
 	defer b.creating.Unlock()
 	err := b.addVeth(p, box)
-	for _, clear := range []func() error{
+	for _, makeRoom := range []func() error{
 		func() error { return b.clearDevice(p.host.Name) },
 		func() error { return b.clearUnplugged(p.config.Name, box) },
 	} {
 		if !errors.Is(err, unix.EEXIST) {
 			break
 		}
-		if err = clear(); err == nil {
+		if err = makeRoom(); err == nil {
 			err = b.addVeth(p, box)
 		}
 	}

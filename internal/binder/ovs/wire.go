@@ -34,16 +34,19 @@ func nearName(portID string) string { return "kp" + shortID(portID) }
 // the database itself refuses a second far end with the same tag.
 func (o owner) farName(tag int) string { return fmt.Sprintf("%s%d", o.prefix, tag) }
 
-// wireOf finds what there is of a port's wire; nil: nothing.
+// wireOf finds what there is of a port's wire; nil: nothing. An end that
+// another agent left, before cluster or node were renamed, is among the ports
+// to remove and else counts for nothing.
 func (c *conn) wireOf(o owner, portID string) *wire {
 	w := wire{listed: true}
 	for _, in := range c.ifacesWith(keyWire, portID) {
 		port, ok := c.port(in.Name)
-		if !ok || !o.made(in.ExternalIDs) {
+		if !ok {
 			continue
 		}
 		w.ports = append(w.ports, *port)
 		switch {
+		case !o.made(in.ExternalIDs):
 		case in.Name == nearName(portID):
 			w.near = in
 		case port.Tag != nil && in.Name == o.farName(*port.Tag):
