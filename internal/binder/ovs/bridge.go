@@ -53,11 +53,17 @@ func (b *Binder) ensureBridge(ctx context.Context, integration *bridgeRow) error
 	if err != nil {
 		return fmt.Errorf("make bridge %s: %w", name, err)
 	}
+	return b.awaitBridge(ctx, integration, w)
+}
+
+// awaitBridge waits until the replica has the bridge: what is asked of it next
+// would else not find it.
+func (b *Binder) awaitBridge(ctx context.Context, integration *bridgeRow, w *watch) error {
 	for !b.bridgeIsRight(integration) {
 		select {
 		case <-w.C:
 		case <-ctx.Done():
-			return fault.New(fault.Unavailable, "bridge %s did not appear in time: %w", name, context.Cause(ctx))
+			return fault.New(fault.Unavailable, "bridge %s did not appear in time: %w", b.owner.bridge, context.Cause(ctx))
 		}
 	}
 	return nil

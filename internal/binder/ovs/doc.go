@@ -57,8 +57,8 @@
 // unless the network is vlan_transparent.
 //
 // Removing a device takes the kernel some 20 ms, but any number are removed
-// side by side, and a Bind beside 32 of them is hardly slower: there is no
-// bound on how many at once, and one would only make each wait.
+// side by side, and a Bind is no slower beside 32 at once than beside one
+// after the other: so there is no bound, which would only make each wait.
 //
 // # Must not know
 //

@@ -129,15 +129,20 @@ func (b *Binder) takeOut(ctx context.Context, c *conn, name string, r *binder.Re
 			wires[in.ExternalIDs[keyWired]] = true
 		}
 	}
-	for id, ours := range wires {
-		if w := c.wireOf(b.owner, id); w != nil && ours {
-			for _, port := range w.ports {
-				out[port.UUID] = port
-			}
+	ports := append(slices.Collect(maps.Values(out)), c.wirePorts(b.owner, wires)...)
+	errs = append(errs, b.removeAll(ctx, name, ports))
+	return errors.Join(errs...)
+}
+
+// wirePorts are the ports of the wires that are to go.
+func (c *conn) wirePorts(o owner, toGo map[string]bool) []portRow {
+	var out []portRow
+	for portID, goes := range toGo {
+		if w := c.wireOf(o, portID); goes && w != nil {
+			out = append(out, w.ports...)
 		}
 	}
-	errs = append(errs, b.removeAll(ctx, name, slices.Collect(maps.Values(out))))
-	return errors.Join(errs...)
+	return out
 }
 
 // removeAll removes ports from their bridges, if there are any.
