@@ -92,4 +92,7 @@ type Health struct {
 	Problem string `json:"problem,omitempty"`
 	// Ports is the number of interfaces with Kuryr's owner mark.
 	Ports int `json:"ports"`
+	// Prewired is the number of ports that are ready in the switch, whether a
+	// sandbox uses them or not.
+	Prewired int `json:"prewired"`
 }

@@ -99,8 +99,8 @@ func TestAPrewiredPortIsHungOnAndUnbindLeavesNothing(t *testing.T) {
 		talk(t, r, peer, family)
 		talk(t, classic, r, family)
 	}
-	if h := b.Probe(testContext(t)); h.Ports != 3 {
-		t.Error("probe counts", h.Ports, "ports")
+	if h := b.Probe(testContext(t)); h.Ports != 3 || h.Prewired != 2 {
+		t.Error("probe counts", h.Ports, "ports,", h.Prewired, "prewired")
 	}
 	if got := gathered(t, registry, "kuryr_ovs_prewired"); got != 2 {
 		t.Error("kuryr_ovs_prewired is", got)

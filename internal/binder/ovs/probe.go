@@ -34,6 +34,7 @@ func (b *Binder) Probe(ctx context.Context) binder.Health {
 	h.Host = sw.ExternalIDs["hostname"]
 	h.Ready = string(b.ready(sw))
 	h.Ports = len(c.marked(b.owner))
+	h.Prewired = len(c.wires(b.owner))
 	if br, ok := c.bridge(h.Bridge); ok {
 		h.Datapath = br.datapath()
 	}
