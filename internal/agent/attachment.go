@@ -124,6 +124,9 @@ type Binder interface {
 	Prewire(ctx context.Context, l lease.Lease) (done bool, err error)
 	Unwire(ctx context.Context, portID string) error
 	Wires(ctx context.Context) ([]string, error)
+	// Leave removes what the binder has on the switch for no port alone. No
+	// port may be wired; what is gone is a success.
+	Leave(ctx context.Context) error
 	// Check compares what Bind made with what is there.
 	Check(ctx context.Context, r binder.Request, made binder.Result) error
 	// List finds everything with this node's owner mark.

@@ -21,6 +21,18 @@ func (b *book) count() (n int) {
 	return n
 }
 
+// empty tells that there is no lease, held or in use.
+func (b *book) empty() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range b.pools {
+		if len(p.held)+len(p.used) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // spare marks up to n leases of a pool as draining and gives them.
 func (b *book) spare(key string, n int) []journal.HeldLease {
 	b.mu.Lock()

@@ -52,6 +52,18 @@ func (a *Agent) wireSome(ctx context.Context, work *sync.WaitGroup) {
 	for _, l := range a.book.toWire(wireWorkers) {
 		work.Go(func() { a.prewire(ctx, l) })
 	}
+	if a.cordoned.Load() && a.book.empty() {
+		a.leave(ctx)
+	}
+}
+
+// leave takes the last of a drained node off the switch.
+func (a *Agent) leave(ctx context.Context) {
+	bounded, cancel := context.WithTimeout(ctx, wireTimeout)
+	defer cancel()
+	if err := a.binder.Leave(bounded); err != nil && ctx.Err() == nil {
+		a.log.Warn("drained node is not off the switch yet", "err", err)
+	}
 }
 
 func (a *Agent) prewire(ctx context.Context, l lease.Lease) {

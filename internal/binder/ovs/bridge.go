@@ -123,10 +123,11 @@ func bridgeOps(o owner, datapath string) []ovsdb.Operation {
 	}}
 }
 
-// RemoveBridge removes the bridge for wires from the switch; one that is gone
-// is a success. Errors: Conflict while a wire or a sandbox's interface is in
-// it, Unavailable without a connection.
-func (b *Binder) RemoveBridge(ctx context.Context) error {
+// Leave removes what is for no port alone, the bridge for wires, from the
+// switch; what is gone is a success, and the next Prewire makes it again.
+// Errors: Conflict while a wire or a sandbox's interface is in it, Unavailable
+// without a connection.
+func (b *Binder) Leave(ctx context.Context) error {
 	if err := b.removeBridge(ctx); err != nil {
 		return fmt.Errorf("ovs: remove bridge %s: %w", b.owner.bridge, err)
 	}
