@@ -142,6 +142,9 @@ func (a *Agent) Drain(undo bool) error {
 		return nil
 	}
 	a.log.Info("node is drained: no new attachments, and its leases go back")
+	for _, p := range a.Pools() {
+		a.book.refuse(p.Key, errDrained())
+	}
 	leases := a.book.all()
 	for i := range leases {
 		leases[i].State = journal.Draining

@@ -90,7 +90,8 @@ func (b *book) find(portID string) []journal.HeldLease {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, p := range b.pools {
-		if h := p.held[portID]; h != nil && h.State != journal.Draining {
+		// One that is being looked at is the supplier's to judge.
+		if h := p.held[portID]; h != nil && h.State != journal.Draining && !h.checking {
 			return mark([]*held{h})
 		}
 	}

@@ -45,6 +45,11 @@ type PoolState struct {
 	Problem error
 }
 
+// Empty tells that there is nothing of it, and nobody waits.
+func (p PoolState) Empty() bool {
+	return p.Free+p.InUse+p.Cooling+p.Cooled+p.Checking+p.Moving+p.Draining+p.Waiting == 0
+}
+
 // states are the counts of leases by the words of metrics and commands.
 func (p PoolState) states() map[string]int {
 	return map[string]int{
@@ -55,6 +60,9 @@ func (p PoolState) states() map[string]int {
 
 // Pools tells what the node holds, in the order of the keys.
 func (a *Agent) Pools() []PoolState { return a.book.states(time.Now()) }
+
+// Cordoned tells that the node keeps no leases, and takes none that are offered.
+func (a *Agent) Cordoned() bool { return a.cordoned.Load() }
 
 // PoolsChanged is poked when Pools may tell something new.
 func (a *Agent) PoolsChanged() <-chan struct{} { return a.book.changed }

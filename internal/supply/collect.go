@@ -94,8 +94,9 @@ func (d *Direct) sweep(ctx context.Context, p neutron.Port) error {
 }
 
 // Collect implements agent.Supply: as Direct's, and ports that are being made
-// for a pool are known.
+// for a pool are known. It also notices leases whose ports somebody deleted.
 func (p *Pool) Collect(ctx context.Context, o agent.CollectOptions) ([]agent.Finding, error) {
+	before := p.keeping()
 	ask := o.Known
 	o.Known = func() (agent.Known, error) {
 		// What is being made is asked first: what is not any more has come, and is
@@ -125,25 +126,21 @@ func (p *Pool) Collect(ctx context.Context, o agent.CollectOptions) ([]agent.Fin
 		}
 		p.metrics.collected.WithLabelValues(f.Kind, outcome).Inc()
 	}
+	if err == nil && o.Apply {
+		err = p.audit(ctx, before, found)
+	}
 	return found, err
 }
 
 // making gives the device ids of the ports that are being made.
 func (p *Pool) making() map[string]bool {
-	answer := make(chan map[string]bool, 1)
-	p.post(func(time.Time) {
-		ids := map[string]bool{}
+	ids := map[string]bool{}
+	p.ask(func() {
 		for _, s := range p.keys {
 			for id := range s.orders {
 				ids[id] = true
 			}
 		}
-		answer <- ids
 	})
-	select {
-	case ids := <-answer:
-		return ids
-	case <-p.stopped:
-		return nil
-	}
+	return ids
 }

@@ -20,6 +20,7 @@ import (
 // attachments and takes them back; see package agent for the methods.
 type Book interface {
 	Pools() []agent.PoolState
+	Cordoned() bool
 	PoolsChanged() <-chan struct{}
 	Offer(c lease.Class, leases ...lease.Lease) error
 	Withdraw(key string, n int) error

@@ -44,9 +44,13 @@ func (p *Pool) key(k string, c lease.Class) *keyState {
 // observe tells the engine what there is, and when a cooling lease has rested.
 func (p *Pool) observe(states []agent.PoolState, now time.Time) (map[portpool.Key]portpool.Observation, time.Time) {
 	var next time.Time
-	seen := map[portpool.Key]portpool.Observation{}
+	seen, cordoned := map[portpool.Key]portpool.Observation{}, p.book.Cordoned()
 	for k, s := range p.keys {
-		seen[portpool.Key(k)] = portpool.Observation{Family: family(s.class), Creating: len(s.orders) + s.resolving, Pinned: p.pinned(k)}
+		seen[portpool.Key(k)] = portpool.Observation{
+			Family: family(s.class), Creating: len(s.orders) + s.resolving, Pinned: p.pinned(k),
+			// What a cordoned node is given it gives up at once.
+			Doomed: cordoned,
+		}
 	}
 	held := now.Before(p.checkAfter) || p.checking
 	for _, s := range states {
@@ -143,7 +147,13 @@ func (p *Pool) tell(states []agent.PoolState, now time.Time) (next time.Time) {
 		if s == nil {
 			continue
 		}
-		p.book.Report(st.Key, p.engine.Target(portpool.Key(st.Key)), s.problem)
+		target := p.engine.Target(portpool.Key(st.Key))
+		if target == 0 && len(s.orders)+s.resolving == 0 && st.Empty() {
+			// Nobody wants anything of it any more: what was wrong with it is
+			// nobody's problem, and was perhaps a wrong word.
+			s.problem, s.terminal, s.exhausted = nil, false, false
+		}
+		p.book.Report(st.Key, target, s.problem)
 		if st.Waiting == 0 || s.problem == nil {
 			continue
 		}
