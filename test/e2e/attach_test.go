@@ -187,11 +187,13 @@ func TestTheSameADDAgainAnswersTheSameAlsoAfterAKill(t *testing.T) {
 // newAgent starts an agent of the test's own, which ends with it.
 func newAgent(t *testing.T, node *openstack.Node, o rig.AgentOptions) *rig.Agent {
 	t.Helper()
-	// The address of the metrics is the shared agent's.
+	// The usual address of the metrics is the shared agent's.
 	if o.Config == nil {
 		o.Config = map[string]map[string]any{}
 	}
-	o.Config["metrics"] = map[string]any{"address": ""}
+	if o.Config["metrics"] == nil {
+		o.Config["metrics"] = map[string]any{"address": ""}
+	}
 	a, err := world.StartAgent(within(t, stateTime), node, o)
 	ok(t, err)
 	t.Cleanup(func() {

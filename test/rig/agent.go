@@ -39,6 +39,8 @@ type Agent struct {
 
 	programs Programs
 	config   map[string]any
+	// metrics is the address of the agent's pages; empty: it serves none.
+	metrics string
 
 	mu   sync.Mutex
 	env  []string      // guarded by mu; for the next start
@@ -67,7 +69,8 @@ type AgentOptions struct {
 	Config map[string]map[string]any
 }
 
-// metricsAddress is the same in every node: they have namespaces of their own.
+// metricsAddress is where agents serve their pages unless their options say
+// otherwise, the same in every node: they have namespaces of their own.
 const metricsAddress = "127.0.0.1:9655"
 
 // NewAgent prepares an agent for a node below dir; Start starts it.
@@ -109,6 +112,7 @@ func NewAgent(programs Programs, host Host, dir string, o AgentOptions) (*Agent,
 			into[k] = v
 		}
 	}
+	a.metrics = fmt.Sprint(a.config["metrics"].(map[string]any)["address"])
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("rig: %w", err)
 	}
@@ -247,7 +251,7 @@ func (a *Agent) Settled(ctx context.Context) error {
 func (a *Agent) Page(ctx context.Context, path string) (status int, body string, err error) {
 	tr := &http.Transport{DialContext: a.Host.Netns.DialContext}
 	defer tr.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+metricsAddress+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+a.metrics+path, nil)
 	if err != nil {
 		return 0, "", fmt.Errorf("rig: %w", err)
 	}

@@ -25,11 +25,17 @@ type Use struct {
 	// Node is the name of the node that the port is bound to.
 	Node string
 	// Sandbox (its id) and Interface are whose it is. Both empty: nobody's yet,
-	// it waits on its node without a row, a device or a claim.
+	// it waits on its node without a device.
 	Sandbox, Interface string
+	// Wired tells of one that waits that the node's switch has it already, with
+	// a wire and a claim; else it has neither.
+	Wired bool
 }
 
 func (u Use) attached() bool { return u.Sandbox != "" }
+
+// claimed tells whether the port is a chassis's.
+func (u Use) claimed() bool { return u.attached() || u.Wired }
 
 // Accounts say what Balance compares.
 type Accounts struct {
@@ -147,7 +153,7 @@ func (b *balance) claims(ctx context.Context) error {
 	}
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(append(b.wanted(), b.cloudHas...)))) {
 		want := ""
-		if use := b.Want[id]; use.attached() {
+		if use := b.Want[id]; use.claimed() {
 			want = use.Node
 		}
 		if on[id] != want {
@@ -178,26 +184,17 @@ func (b *balance) node(ctx context.Context, n *openstack.Node) error {
 		return err
 	}
 	marked := map[string]bool{}
-	wired := map[string]bool{} // by port
+	seen := map[string]*wiring{}
 	for _, row := range rows {
 		name, ids := text(row[0]), pairs(row[1])
 		marked[name] = ids["kuryr-cluster"] != ""
-		if ids["kuryr-cluster"] != b.Cluster {
-			continue
-		}
-		port := ids["iface-id"]
-		if use := b.Want[port]; !use.attached() || use.Node != n.Name || wired[port] {
-			b.differ("%s has an Interface row too many: %s of port %s, %s/%s", n.Name, name, port, ids["kuryr-sandbox"], ids["kuryr-interface"])
-			continue
-		}
-		wired[port] = true
-		if !slices.Contains(devices, name) {
-			b.differ("%s has the Interface row %s of port %s and no such device", n.Name, name, port)
+		if ids["kuryr-cluster"] == b.Cluster {
+			b.row(n.Name, name, ids, seen, devices)
 		}
 	}
 	for _, id := range b.wanted() {
-		if use := b.Want[id]; use.attached() && use.Node == n.Name && !wired[id] {
-			b.differ("%s lacks the Interface row of port %s, %s/%s", n.Name, id, use.Sandbox, use.Interface)
+		if use := b.Want[id]; use.Node == n.Name {
+			b.lacking(id, use, seen[id])
 		}
 	}
 	for _, d := range devices {

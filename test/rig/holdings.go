@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Kuryr Authors
+
+package rig
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/kuryr-go/kuryr/internal/agentapi"
+)
+
+// Holdings are the ports that an agent says it has: those of containers and
+// those it holds ready, for Accounts.
+func (a *Agent) Holdings(ctx context.Context) (map[string]Use, error) {
+	// The leases come first and the attachments may write over them: one that was
+	// taken in between is a container's.
+	leases, err := a.Client().Leases(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("rig: %w", err)
+	}
+	attached, err := a.Client().Attachments(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("rig: %w", err)
+	}
+	uses := map[string]Use{}
+	for _, l := range leases {
+		uses[l.PortID] = Use{Node: a.Host.Name, Wired: l.State == "wired"}
+	}
+	for _, at := range attached {
+		uses[at.PortID] = Use{Node: a.Host.Name, Sandbox: at.Sandbox, Interface: at.Interface}
+	}
+	return uses, nil
+}
+
+// Rested waits until nothing of the agent's is on its way: no attachment comes
+// or goes, nobody waits, and every lease that it holds is free and wired, as
+// many as each pool shall have.
+func (a *Agent) Rested(ctx context.Context) error {
+	if err := a.Settled(ctx); err != nil {
+		return err
+	}
+	return Await(ctx, "rest of "+a.Host.Name, func(ctx context.Context) error {
+		leases, err := a.Client().Leases(ctx)
+		if err != nil {
+			return err
+		}
+		if i := slices.IndexFunc(leases, func(l agentapi.Lease) bool { return l.State != "wired" }); i >= 0 {
+			return fmt.Errorf("port %s is %s since %v; %s", leases[i].PortID, leases[i].State, leases[i].Since, states(leases))
+		}
+		st, err := a.Client().Status(ctx)
+		if err != nil {
+			return err
+		}
+		for _, p := range st.Pools {
+			if p.Waiting > 0 || p.Free < p.Target || p.Problem != "" {
+				return fmt.Errorf("pool %+v", p)
+			}
+		}
+		return nil
+	})
+}
+
+// states counts leases by their state.
+func states(leases []agentapi.Lease) string {
+	n := map[string]int{}
+	for _, l := range leases {
+		n[l.State]++
+	}
+	return fmt.Sprint(n)
+}
+
+// Drain empties the agent, and waits until it holds nothing but what
+// containers have.
+func (a *Agent) Drain(ctx context.Context) error {
+	if err := a.Client().Drain(ctx, agentapi.DrainRequest{}); err != nil {
+		return fmt.Errorf("rig: drain: %w", err)
+	}
+	if err := a.Settled(ctx); err != nil {
+		return err
+	}
+	return Await(ctx, "drain of "+a.Host.Name, func(ctx context.Context) error {
+		leases, err := a.Client().Leases(ctx)
+		if err == nil && len(leases) > 0 {
+			err = fmt.Errorf("%d leases: %s", len(leases), states(leases))
+		}
+		return err
+	})
+}
