@@ -63,16 +63,19 @@ func (p *plan) refill() {
 	}
 }
 
-// recycle checks all that has cooled of the keys that are short, or whose
-// cooled leases waited long enough for company.
+// recycle checks all that has cooled of the keys that run low, or whose cooled
+// leases waited long enough for company. A check asks the cloud the same however
+// many leases it is about: at half of what is wanted there is still time for it,
+// and it is not made anew for every lease.
 func (p *plan) recycle() {
 	for _, n := range p.entries {
 		if n.Cooled == 0 || n.Doomed {
 			continue
 		}
-		ready := n.Free + n.Creating + n.Recycling
+		// What is being made may fail, and is not counted.
+		ready := n.Free + n.Recycling
 		switch {
-		case n.Waiting > ready || n.Waiting+n.want > ready+n.Moving:
+		case n.Waiting > ready || 2*(ready-n.Waiting) < n.want:
 			n.recycleReason = "needed"
 		case p.now.Sub(n.cooledSince) >= p.policy.RecycleEvery:
 			n.recycleReason = "cooled"

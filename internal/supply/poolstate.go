@@ -157,7 +157,7 @@ func (p *Pool) tell(states []agent.PoolState, now time.Time) (next time.Time) {
 		if st.Waiting == 0 || s.problem == nil {
 			continue
 		}
-		if until := p.patience(s, st, relief); now.Before(until) {
+		if until := p.patience(s, st, relief, p.pending(s) > 0); now.Before(until) {
 			next = sooner(next, until)
 			continue
 		}
@@ -169,8 +169,13 @@ func (p *Pool) tell(states []agent.PoolState, now time.Time) (next time.Time) {
 // patience is until when those who wait for a pool that fails are left to wait.
 // What only a human can mend is told at once; what passes by itself is given
 // time, once: not to everybody who comes while it lasts.
-func (p *Pool) patience(s *keyState, st agent.PoolState, relief bool) time.Time {
+// pending tells that ports of the pool are still on their way, of which one may
+// come though another was refused: a quota that is used up refuses the last of
+// several.
+func (p *Pool) patience(s *keyState, st agent.PoolState, relief, pending bool) time.Time {
 	switch {
+	case (s.terminal || s.exhausted) && pending:
+		return st.Oldest.Add(p.options.Patience)
 	case s.terminal:
 		return time.Time{}
 	case s.exhausted && !relief && st.Cooling+st.Cooled+st.Checking+st.Draining == 0:
@@ -180,6 +185,17 @@ func (p *Pool) patience(s *keyState, st agent.PoolState, relief bool) time.Time 
 	default:
 		return s.since.Add(p.options.Patience)
 	}
+}
+
+// pending counts the orders that are neither settled nor lost.
+func (p *Pool) pending(s *keyState) int {
+	n := s.resolving
+	for id := range s.orders {
+		if p.lost[id] == nil {
+			n++
+		}
+	}
+	return n
 }
 
 // relief tells whether ports are on their way out, or could be: then a quota
