@@ -45,11 +45,6 @@ type PoolState struct {
 	Problem error
 }
 
-// Empty tells that there is nothing of it, and nobody waits.
-func (p PoolState) Empty() bool {
-	return p.Free+p.InUse+p.Cooling+p.Cooled+p.Checking+p.Moving+p.Draining+p.Waiting == 0
-}
-
 // states are the counts of leases by the words of metrics and commands.
 func (p PoolState) states() map[string]int {
 	return map[string]int{

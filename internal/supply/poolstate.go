@@ -108,10 +108,15 @@ func (p *Pool) failed(k string, err error, now time.Time) {
 // succeeded notes that a port of a pool came.
 func (p *Pool) succeeded(k string, now time.Time) {
 	if s := p.keys[k]; s != nil && s.problem != nil {
-		p.log.Info("pool can be supplied again", "pool", k, "class", s.class.String(), "after", now.Sub(s.since).Round(time.Millisecond))
-		s.problem, s.terminal, s.exhausted = nil, false, false
+		p.relieved(k, s, now)
 	}
 	p.engine.Succeeded(now, portpool.Key(k))
+}
+
+// relieved notes that a pool is not in trouble any more.
+func (p *Pool) relieved(k string, s *keyState, now time.Time) {
+	p.log.Info("pool is supplied again", "pool", k, "class", s.class.String(), "after", now.Sub(s.since).Round(time.Millisecond))
+	s.problem, s.terminal, s.exhausted = nil, false, false
 }
 
 // failureOf says what an error means for a pool. A conflict is nobody's wish
@@ -148,10 +153,11 @@ func (p *Pool) tell(states []agent.PoolState, now time.Time) (next time.Time) {
 			continue
 		}
 		target := p.engine.Target(portpool.Key(st.Key))
-		if target == 0 && len(s.orders)+s.resolving == 0 && st.Empty() {
-			// Nobody wants anything of it any more: what was wrong with it is
-			// nobody's problem, and was perhaps a wrong word.
-			s.problem, s.terminal, s.exhausted = nil, false, false
+		if s.problem != nil && len(s.orders)+s.resolving == 0 && st.Waiting == 0 && st.Free >= target {
+			// It has what it shall have, if only because less is asked of it now:
+			// nobody misses what could not be made, and nothing else would end the
+			// problem.
+			p.relieved(st.Key, s, now)
 		}
 		p.book.Report(st.Key, target, s.problem)
 		if st.Waiting == 0 || s.problem == nil {
