@@ -15,7 +15,9 @@ import (
 
 // maxLeases is how many leases an attachment tries before it fails: a port that
 // somebody deleted, or that the switch does not take, shall not fail a
-// container that any other port would do for.
+// container that any other port would do for. So each but the last has only a
+// part of the time: what the switch will never take looks like what it is slow
+// to take.
 const maxLeases = 3
 
 // attachPooled makes an attachment with a lease of a pool. With a free lease it
@@ -26,7 +28,7 @@ func (a *Agent) attachPooled(ctx context.Context, r Request, nsID string, c leas
 		if err != nil {
 			return Attachment{}, err
 		}
-		err = a.finish(ctx, &rec)
+		err = a.finishTry(ctx, &rec, try == maxLeases)
 		if err == nil {
 			return attachment(rec), nil
 		}
@@ -37,6 +39,16 @@ func (a *Agent) attachPooled(ctx context.Context, r Request, nsID string, c leas
 		a.log.Warn("port could not be wired, the attachment takes another one", "sandbox", r.Sandbox, "interface", r.Interface,
 			"port", rec.Lease.PortID, "try", try, "err", err)
 	}
+}
+
+// finishTry is finish with the time that one of several leases may take.
+func (a *Agent) finishTry(ctx context.Context, rec *journal.Record, last bool) error {
+	if !last {
+		bounded, cancel := context.WithTimeout(ctx, a.opts.AttachTimeout/(maxLeases+1))
+		defer cancel()
+		ctx = bounded
+	}
+	return a.finish(ctx, rec)
 }
 
 // takeLease gives the record a lease: first out of the book, so that nobody
