@@ -74,11 +74,15 @@ func (p *pooled) leavesNothing(ctx context.Context, t *testing.T) {
 	if err := p.Drain(ctx); err != nil {
 		t.Errorf("drain: %v", err)
 	}
+	mark := p.proxy.Mark()
 	p.balances(ctx, t)
 	// It is so in the journal too.
 	ctx = closing(t)
 	if err := errors.Join(p.Stop(), p.Start(ctx)); err != nil {
 		t.Error(err)
+	}
+	if n := p.proxy.Since(mark).Of("network", createPort); n > 0 {
+		t.Errorf("a drained node has asked for ports %d times", n)
 	}
 	if left := must[map[string]rig.Use](t)(p.Holdings(ctx)); len(left) > 0 {
 		t.Errorf("after the drain the journal still has %v", left)

@@ -42,6 +42,8 @@ func newTroubled(t *testing.T, cluster, cidr string, pool map[string]any) *troub
 	t.Helper()
 	ctx, node := within(t, stateTime), world.agents[0].Node
 	config := hasty(pool)
+	// A pool that remembers that it was short wants more than there is.
+	config["pool"]["burstMemory"] = "0s"
 	l := must[net.Listener](t)(node.Netns().Listen(ctx, "tcp", "127.0.0.1:0"))
 	config["metrics"] = map[string]any{"address": l.Addr().String()}
 	ok(t, l.Close())

@@ -34,8 +34,9 @@ const steadyWorkers = 8
 // leases as they have and as many as rest meanwhile. It has served already, so
 // that it knows what is asked of it.
 func steady(ctx context.Context, t *testing.T, cluster, cidr string) (*pooled, rig.Conf) {
+	warm := sized(t, "warm", 80, 40)
 	p := newPooled(t, cluster, settings{
-		"pool": {"warm": 80, "max": 200, "coolDown": "1s", "prewarm": false},
+		"pool": {"warm": warm, "max": 5 * warm / 2, "coolDown": "1s", "prewarm": false},
 		// Collections ask Neutron by the clock; they are not what is counted.
 		"gc": {"interval": "10m"}, "cloud": {"requestTimeout": "3s"},
 	})
