@@ -8,6 +8,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -55,12 +56,13 @@ func TestTheBalanceTellsOfEverythingThatIsTooManyOrMissing(t *testing.T) {
 	tn, ctx := tenant(t), within(t, 2*stateTime)
 	net := must[rig.Network](t)(tn.Network(ctx, "net", "10.85.0.0/24"))
 	node := world.agents[0].Node
-	agent := newAgent(t, node, rig.AgentOptions{Cluster: "balance"})
+	cluster := fmt.Sprintf("balance-%d", os.Getpid())
+	agent := newAgent(t, node, rig.AgentOptions{Cluster: cluster, Config: settings{"pool": {"enabled": false}}})
 	at := attach(t, agent, agent.Conf("net", map[string]any{"project": tn.Project}))
 	port := portOf(t, tn, at)
 	use := rig.Use{Node: node.Name, Sandbox: at.ID, Interface: "eth0"}
 	accounts := func(want map[string]rig.Use) rig.Accounts {
-		return rig.Accounts{Cluster: "balance", Agents: []*rig.Agent{agent}, Want: want}
+		return rig.Accounts{Cluster: cluster, Agents: []*rig.Agent{agent}, Want: want}
 	}
 	right := accounts(map[string]rig.Use{port.ID: use})
 	balanced(ctx, t, right)
@@ -73,7 +75,7 @@ func TestTheBalanceTellsOfEverythingThatIsTooManyOrMissing(t *testing.T) {
 		differs(ctx, t, accounts(map[string]rig.Use{port.ID: other}), "the cloud has port "+port.ID+" on node", "OVN has port "+port.ID, node.Name+" has an Interface row too many", other.Node+" lacks the Interface row", "the agent of "+node.Name)
 	})
 	t.Run("a port that waits", func(t *testing.T) {
-		waits := boundPort(ctx, t, net, node.Name, "kuryr cluster=balance node="+node.Name)
+		waits := boundPort(ctx, t, net, node.Name, "kuryr cluster="+cluster+" node="+node.Name)
 		differs(ctx, t, right, "the cloud has port "+waits+" too many")
 		balanced(ctx, t, accounts(map[string]rig.Use{port.ID: use, waits: {Node: node.Name}}))
 		ok(t, ports.Delete(ctx, tn.Client, waits).ExtractErr())
