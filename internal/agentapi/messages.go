@@ -108,6 +108,8 @@ type BinderStatus struct {
 	Ready     string `json:"ready,omitempty"`
 	Problem   string `json:"problem,omitempty"`
 	Ports     int    `json:"ports"`
+	// Prewired is how many ports the switch has taken ahead of need.
+	Prewired int `json:"prewired"`
 }
 
 // Pool is what the node holds of one class of ports.

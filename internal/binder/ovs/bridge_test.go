@@ -17,7 +17,7 @@ import (
 func TestTheBridgeForWiresIsItsOwnersAndGoesWhenNothingIsWired(t *testing.T) {
 	n := startPlayedOVN(t)
 	b, other := n.newBinder(), n.newBinder(func(o *Options) { o.Cluster = "another" })
-	if err := b.RemoveBridge(testContext(t)); err != nil {
+	if err := b.Leave(testContext(t)); err != nil {
 		t.Error("remove what never was:", err)
 	}
 	r, peer := request(newSandbox(t), 1), request(newSandbox(t), 2)
@@ -38,17 +38,17 @@ func TestTheBridgeForWiresIsItsOwnersAndGoesWhenNothingIsWired(t *testing.T) {
 			t.Errorf("%s is %s, want %s", column, got, want)
 		}
 	}
-	wantError(t, b.RemoveBridge(testContext(t)), fault.Conflict, "1 of its VLANs are still used")
+	wantError(t, b.Leave(testContext(t)), fault.Conflict, "1 of its VLANs are still used")
 	if err := b.Unwire(testContext(t), r.Lease.PortID); err != nil {
 		t.Fatal(err)
 	}
 	// The sandbox still hangs there, cut off.
 	awaitNoRow(t, b, nearName(r.Lease.PortID))
-	wantError(t, b.RemoveBridge(testContext(t)), fault.Conflict, "1 of its VLANs are still used")
+	wantError(t, b.Leave(testContext(t)), fault.Conflict, "1 of its VLANs are still used")
 	unbound(t, b, r)
 	awaitNoRow(t, b, hostName(r.Lease.PortID))
 	for range 2 {
-		if err := b.RemoveBridge(testContext(t)); err != nil {
+		if err := b.Leave(testContext(t)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -68,7 +68,7 @@ func TestABridgeOfTheNameThatIsNotKuryrsIsAConflictAndStays(t *testing.T) {
 	awaitRow(t, b, b.owner.bridge)
 	_, err := b.Prewire(testContext(t), request("", 1).Lease)
 	wantError(t, err, fault.Conflict, "interface "+b.owner.bridge+" already that is not Kuryr's")
-	if err := b.RemoveBridge(testContext(t)); err != nil {
+	if err := b.Leave(testContext(t)); err != nil {
 		t.Error(err)
 	}
 	n.vsctl("br-exists", b.owner.bridge)

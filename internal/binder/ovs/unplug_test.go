@@ -114,7 +114,7 @@ func TestUnplugAndUnwireOfNothingSucceedAndNeedTheDatabase(t *testing.T) {
 		"unwire":  b.Unwire(testContext(t), r.Lease.PortID),
 		"prewire": func() error { _, err := b.Prewire(testContext(t), r.Lease); return err }(),
 		"wires":   func() error { _, err := b.Wires(testContext(t)); return err }(),
-		"bridge":  b.RemoveBridge(testContext(t)),
+		"bridge":  b.Leave(testContext(t)),
 	} {
 		if !fault.Is(err, fault.Unavailable) {
 			t.Errorf("%s: %v", what, err)
