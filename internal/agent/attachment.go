@@ -127,6 +127,8 @@ type Binder interface {
 	// Leave removes what the binder has on the switch for no port alone. No
 	// port may be wired; what is gone is a success.
 	Leave(ctx context.Context) error
+	// WireLost tells that what Prewire did has come undone: the port may be gone.
+	WireLost(portID string) bool
 	// Check compares what Bind made with what is there.
 	Check(ctx context.Context, r binder.Request, made binder.Result) error
 	// List finds everything with this node's owner mark.

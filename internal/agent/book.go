@@ -50,12 +50,16 @@ type held struct {
 	// wired tells that the switch has taken it already; wiring, that it is
 	// being asked to.
 	wired, wiring bool
+	// lost tells that the switch had lost it when it was last looked at.
+	lost bool
 	// notBefore is when the switch is asked again after a failure.
 	notBefore time.Time
 	// checking tells that the supplier looks at it.
 	checking bool
 	// moved tells that it comes from another pool, and rests for that.
 	moved bool
+	// settling tells that its port was changed: it rests until the switches know.
+	settling bool
 }
 
 // waiter is an attachment that waits for a lease. It is answered once.

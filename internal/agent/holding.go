@@ -85,6 +85,17 @@ func (b *book) move(from string, to lease.Class, n int) []journal.HeldLease {
 	return out
 }
 
+// settle notes that the ports of leases were changed just now.
+func (b *book) settle(leases []journal.HeldLease) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range leases {
+		if h := b.pool(l.Class).held[l.Lease.PortID]; h != nil {
+			h.settling = true
+		}
+	}
+}
+
 // find marks a held lease as draining and gives it.
 func (b *book) find(portID string) []journal.HeldLease {
 	b.mu.Lock()

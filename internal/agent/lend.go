@@ -58,7 +58,7 @@ func (a *Agent) takeLease(ctx context.Context, rec journal.Record, c lease.Class
 	var l lease.Lease
 	err := a.step(ctx, "lease take", func(ctx context.Context) (err error) {
 		began := time.Now()
-		l, err = a.book.take(ctx, c)
+		l, err = a.takeGood(ctx, c)
 		a.metrics.waited(began, err)
 		return err
 	})
@@ -76,6 +76,25 @@ func (a *Agent) takeLease(ctx context.Context, rec journal.Record, c lease.Class
 		return rec, fmt.Errorf("agent: attach %s/%s: %w", rec.Sandbox, rec.Interface, err)
 	}
 	return rec, nil
+}
+
+// takeGood takes a lease whose port still is, as far as the switch knows.
+func (a *Agent) takeGood(ctx context.Context, c lease.Class) (lease.Lease, error) {
+	for {
+		l, err := a.book.take(ctx, c)
+		if err != nil || !a.binder.WireLost(l.PortID) {
+			return l, err
+		}
+		if err := a.suspect(c, l); err != nil {
+			return lease.Lease{}, err
+		}
+	}
+}
+
+// suspect has the port of a free lease looked at before anybody has it.
+func (a *Agent) suspect(c lease.Class, l lease.Lease) error {
+	a.log.Info("switch has lost a free lease: its port is looked at", "port", l.PortID, "network", l.Network.String())
+	return a.Rest(c, l)
 }
 
 // recycle puts the lease of an ended attachment back into its pool, to cool

@@ -138,7 +138,11 @@ func (a *Agent) Rest(c lease.Class, leases ...lease.Lease) error {
 	for _, l := range leases {
 		held = append(held, journal.HeldLease{Lease: l, Class: c, State: journal.Cooling, Since: time.Now()})
 	}
-	return a.hold(held)
+	if err := a.hold(held); err != nil {
+		return err
+	}
+	a.book.settle(held)
+	return nil
 }
 
 // Reassign gives up to n leases of a pool to another one of the same network.
@@ -226,7 +230,7 @@ func (p *pool) state(key string, now time.Time, coolDown time.Duration) PoolStat
 			} else {
 				s.Cooling++
 			}
-			if at := h.Since.Add(coolDown); s.NextCooled.IsZero() || at.Before(s.NextCooled) {
+			if at := h.Since.Add(h.rest(coolDown)); s.NextCooled.IsZero() || at.Before(s.NextCooled) {
 				s.NextCooled = at
 			}
 		}
@@ -234,8 +238,20 @@ func (p *pool) state(key string, now time.Time, coolDown time.Duration) PoolStat
 	return s
 }
 
+// settleTime is the least that a lease rests whose port was changed: OVN's
+// daemons pass a change on within milliseconds, and within seconds when busy.
+const settleTime = 5 * time.Second
+
+// rest is how long a lease rests.
+func (h *held) rest(coolDown time.Duration) time.Duration {
+	if h.moved || h.settling {
+		return max(coolDown, settleTime)
+	}
+	return coolDown
+}
+
 // rested tells whether a lease has cooled down. A clock that was set back does
 // not keep it for longer than once more.
 func (h *held) rested(now time.Time, coolDown time.Duration) bool {
-	return h.State == journal.Cooling && now.Sub(h.Since).Abs() >= coolDown
+	return h.State == journal.Cooling && now.Sub(h.Since).Abs() >= h.rest(coolDown)
 }

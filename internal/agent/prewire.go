@@ -34,8 +34,36 @@ func (a *Agent) wireLoop(ctx context.Context) {
 			return
 		case <-a.book.rewire:
 		case <-tick.C:
+			a.suspectLost()
 		}
 	}
+}
+
+// suspectLost has the ports of free leases looked at that the switch has lost
+// for longer than it takes to restart.
+func (a *Agent) suspectLost() {
+	for _, h := range a.book.lost(a.binder.WireLost) {
+		if err := a.suspect(h.Class, h.Lease); err != nil {
+			a.log.Error("lease not looked at", "port", h.Lease.PortID, "err", err)
+		}
+	}
+}
+
+// lost gives the wired leases that were found lost twice in a row.
+func (b *book) lost(isLost func(portID string) bool) []journal.HeldLease {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []journal.HeldLease
+	for _, p := range b.pools {
+		for _, h := range p.held {
+			was := h.lost
+			h.lost = h.State == journal.Free && h.wired && !h.wiring && isLost(h.Lease.PortID)
+			if was && h.lost {
+				out = append(out, h.HeldLease)
+			}
+		}
+	}
+	return out
 }
 
 // wireSome starts what there is to do, as far as there are hands.
