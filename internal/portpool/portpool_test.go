@@ -225,14 +225,14 @@ func TestASurplusOfAKeyInUseMustLastBeforeItGoes(t *testing.T) {
 	for _, c := range []struct {
 		after time.Duration
 		free  int
-	}{{0, 7}, {10 * time.Second, 6}, {20 * time.Second, 8}} {
+	}{{0, 7}, {40 * time.Second, 6}, {80 * time.Second, 8}} {
 		if got := step(c.after, c.free); got != nil {
 			t.Errorf("after %s: %v", c.after, got)
 		}
 	}
 	want := []portpool.Action{{Kind: portpool.Delete, Key: "a", N: 2, Reason: "surplus"}}
-	if diff := cmp.Diff(want, step(30*time.Second, 8)); diff != "" {
-		t.Errorf("the least of half a minute: %s", diff)
+	if diff := cmp.Diff(want, step(2*time.Minute, 8)); diff != "" {
+		t.Errorf("the least of two minutes: %s", diff)
 	}
 }
 

@@ -7,8 +7,9 @@ import "time"
 
 // linger is how long a surplus of a key in use must have lasted before it is
 // deleted: a delete and a create cost more than the lease that waits for
-// either.
-const linger = 30 * time.Second
+// either. Leases come back in batches, when they have been checked, so it is
+// longer than several of these.
+const linger = 2 * time.Minute
 
 // surplus is the memory of how many leases were not needed.
 type surplus struct {
