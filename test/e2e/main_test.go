@@ -60,7 +60,10 @@ func setUp(ctx context.Context) (err error) {
 		return err
 	}
 	for _, node := range world.Cloud.Nodes()[:2] {
-		a, err := world.StartAgent(ctx, node, rig.AgentOptions{})
+		// Few warm ports: a test's project goes, and its ports with it.
+		a, err := world.StartAgent(ctx, node, rig.AgentOptions{Config: map[string]map[string]any{
+			"pool": {"warm": 2, "coolDown": "1s", "burstMemory": "0s"},
+		}})
 		if err != nil {
 			return err
 		}

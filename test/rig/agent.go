@@ -65,7 +65,8 @@ type AgentOptions struct {
 	CloudsFile string
 	// Cluster is the cluster id; empty: "rig".
 	Cluster string
-	// Config is laid over the usual configuration, section by section.
+	// Config is laid over the usual configuration, section by section. A section
+	// "pool" switches pools on, which are off otherwise.
 	Config map[string]map[string]any
 }
 
@@ -101,6 +102,11 @@ func NewAgent(programs Programs, host Host, dir string, o AgentOptions) (*Agent,
 		"ovs":     map[string]any{"database": host.OVSDB},
 		"log":     map[string]any{"level": "debug", "format": "json"},
 		"metrics": map[string]any{"address": metricsAddress},
+		// Most tests count ports, and so want each attachment to make its own.
+		"pool": map[string]any{"enabled": false},
+	}
+	if _, ok := o.Config["pool"]; ok {
+		a.config["pool"] = map[string]any{"enabled": true}
 	}
 	for section, values := range o.Config {
 		into, ok := a.config[section].(map[string]any)
