@@ -49,7 +49,7 @@ func run(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 		return err
 	}
 	defer client.Close()
-	ports, supplier, err := newSupply(cfg, logger, registry, client)
+	ports, err := newSupply(cfg, logger, registry, client)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func run(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 		return err
 	}
 	defer node.Close()
-	defer supplyIn(ctx, supplier, node)()
+	defer supplyIn(ctx, ports, node)()
 	return serveAgent(ctx, cfg, logger, registry, node, socket)
 }
 
@@ -103,9 +103,8 @@ func newNeutron(cfg config.Config, logger *slog.Logger, reg prometheus.Registere
 	})
 }
 
-// newSupply makes where ports come from. supplier is what keeps the pools; nil
-// where there are none.
-func newSupply(cfg config.Config, logger *slog.Logger, reg prometheus.Registerer, client *neutron.Client) (ports agent.Supply, supplier *supply.Pool, err error) {
+// newSupply makes where ports come from.
+func newSupply(cfg config.Config, logger *slog.Logger, reg prometheus.Registerer, client *neutron.Client) (*supply.Pool, error) {
 	direct, err := supply.New(client, supply.Options{
 		Node: cfg.Node, Cluster: cfg.Cluster, TTL: cfg.Cloud.CacheTTL, Logger: logger,
 		Defaults: supply.Defaults{
@@ -113,13 +112,12 @@ func newSupply(cfg config.Config, logger *slog.Logger, reg prometheus.Registerer
 			Subnets: cfg.Defaults.Subnets, SecurityGroups: cfg.Defaults.SecurityGroups,
 		},
 	})
-	if err != nil || !cfg.Pool.Enabled {
-		return direct, nil, err
+	if err != nil {
+		return nil, err
 	}
-	supplier, err = supply.NewPool(direct, supply.PoolOptions{
-		Policy: poolPolicy(cfg), LostHorizon: reclaimHorizon(cfg), Prewarm: cfg.Pool.Prewarm, Registerer: reg,
+	return supply.NewPool(direct, supply.PoolOptions{
+		Policy: poolPolicy(cfg), LostHorizon: reclaimHorizon(cfg), Off: !cfg.Pool.Enabled, Prewarm: cfg.Pool.Prewarm, Registerer: reg,
 	})
-	return supplier, supplier, err
 }
 
 // The pauses of a pool that cannot be supplied, and how long ports that have
@@ -141,9 +139,6 @@ func poolPolicy(cfg config.Config) portpool.Policy {
 
 // supplyIn runs the supplier beside the agent; stop ends it and waits.
 func supplyIn(ctx context.Context, supplier *supply.Pool, node *agent.Agent) (stop func()) {
-	if supplier == nil {
-		return func() {}
-	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {

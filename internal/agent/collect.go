@@ -10,6 +10,7 @@ import (
 
 	"github.com/kuryr-go/kuryr/internal/agent/journal"
 	"github.com/kuryr-go/kuryr/internal/agentapi"
+	"github.com/kuryr-go/kuryr/internal/fault"
 )
 
 // CollectOptions say how a Supply looks for what is nobody's.
@@ -68,12 +69,10 @@ func (a *Agent) Collect(ctx context.Context, apply bool, grace time.Duration) ([
 // known reads journal and switch.
 func (a *Agent) known() (Known, error) {
 	// Strays first: what the switch holds for a sandbox that the journal has lost.
-	a.orphans.mu.Lock()
-	strays := map[string]string{}
-	for _, s := range a.orphans.strays {
-		strays[s.PortID] = s.HostInterface
+	strays, looked := a.orphans.strayPorts()
+	if !looked {
+		return nil, fault.New(fault.Unavailable, "the switch has not been asked yet for interfaces that the journal does not know: their ports are somebody's")
 	}
-	a.orphans.mu.Unlock()
 	held, err := a.journal.Held()
 	if err != nil {
 		return nil, fmt.Errorf("agent: read journal: %w", err)

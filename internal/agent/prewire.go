@@ -112,14 +112,16 @@ func (a *Agent) prewire(ctx context.Context, l lease.Lease) {
 }
 
 // adoptWires takes up what an earlier agent left on the switch: the wires of
-// free leases serve on, and those that are nobody's go.
+// free leases serve on, and those that are nobody's go. One on which a sandbox
+// hangs that the journal has lost is that sandbox's.
 func (a *Agent) adoptWires(ctx context.Context) {
+	strays, _ := a.orphans.strayPorts()
 	ports, err := a.binder.Wires(ctx)
 	if err != nil {
 		return // the switch is away: its own log tells
 	}
 	for _, id := range ports {
-		if a.book.adoptWire(id) {
+		if _, stray := strays[id]; stray || a.book.adoptWire(id) {
 			continue
 		}
 		if err := a.binder.Unwire(ctx, id); err != nil && ctx.Err() == nil {

@@ -31,8 +31,10 @@ func sweepInterval(grace time.Duration) time.Duration {
 type orphans struct {
 	mu    sync.Mutex
 	since map[string]time.Time // by attachment id; guarded by mu
-	// strays are interfaces with our mark, unknown to the journal and in use; guarded by mu.
+	// strays are interfaces with our mark, unknown to the journal and in use, as
+	// far as looked tells that the switch was ever asked; guarded by mu.
 	strays []binder.Ref
+	looked bool
 }
 
 // note records whether an attachment is an orphan now, and returns since when.
@@ -59,9 +61,11 @@ func (a *Agent) sweepLoop(ctx context.Context) {
 	tick := time.NewTicker(sweepInterval(a.opts.OrphanGrace))
 	defer tick.Stop()
 	for {
-		a.sweepStrays(ctx)
+		known := a.sweepStrays(ctx)
 		a.sweepOrphans(ctx)
-		a.adoptWires(ctx)
+		if known {
+			a.adoptWires(ctx)
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -116,18 +120,19 @@ func (a *Agent) endOrphan(ctx context.Context, rec journal.Record) {
 
 // sweepStrays looks for interfaces with our mark that the journal does not
 // know, as after the loss of the journal. One whose sandbox is gone is removed
-// with its port; one that is in use is left, and told to the operator.
-func (a *Agent) sweepStrays(ctx context.Context) {
+// with its port; one that is in use is left, and told to the operator. It
+// reports whether the strays are known now.
+func (a *Agent) sweepStrays(ctx context.Context) bool {
 	// The order matters: what is listed before the journal is read, and is not
 	// in it, was not begun in between.
 	marked, err := a.binder.List(ctx)
 	if err != nil {
-		return
+		return false
 	}
 	records, err := a.journal.All()
 	if err != nil {
 		a.log.Error("journal cannot be read", "err", err)
-		return
+		return false
 	}
 	known := make(map[string]bool, len(records))
 	for _, rec := range records {
@@ -147,8 +152,21 @@ func (a *Agent) sweepStrays(ctx context.Context) {
 		a.removeStray(m)
 	}
 	a.orphans.mu.Lock()
-	a.orphans.strays = inUse
+	a.orphans.strays, a.orphans.looked = inUse, true
 	a.orphans.mu.Unlock()
+	return true
+}
+
+// strayPorts gives the host interfaces of strays by port; looked is false while
+// the switch could not be asked for them.
+func (o *orphans) strayPorts() (ports map[string]string, looked bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	ports = make(map[string]string, len(o.strays))
+	for _, s := range o.strays {
+		ports[s.PortID] = s.HostInterface
+	}
+	return ports, o.looked
 }
 
 // removeStray makes a release of something the journal lost.

@@ -48,6 +48,9 @@ type PoolOptions struct {
 	Patience time.Duration
 	// LostHorizon is how long after a lost answer a port may still appear.
 	LostHorizon time.Duration
+	// Off makes no leases: every demand goes the way of Direct. What a node holds
+	// from before goes back.
+	Off bool
 	// Prewarm keeps the class of the node's defaults warm from the start on, if
 	// they name a network.
 	Prewarm bool
@@ -131,7 +134,7 @@ func NewPool(d *Direct, o PoolOptions) (*Pool, error) {
 		metrics: newPoolMetrics(o.Registerer), posts: make(chan func(time.Time)), stopped: make(chan struct{}),
 		keys: map[string]*keyState{}, lost: map[string]*lostOrder{}, busy: map[string]bool{}, later: map[string]retry{},
 	}
-	if f := d.options.Defaults; o.Prewarm && f.Network != "" {
+	if f := d.options.Defaults; o.Prewarm && !o.Off && f.Network != "" {
 		p.warm = []lease.Class{{Project: f.Project, Network: f.Network, Subnets: f.Subnets, SecurityGroups: f.SecurityGroups}}
 	}
 	return p, nil
@@ -142,7 +145,7 @@ var _ agent.Supply = (*Pool)(nil)
 // Class implements agent.Supply: a demand that asks for nothing that only one
 // port can have is served from a pool.
 func (p *Pool) Class(d lease.Demand) (lease.Class, bool, error) {
-	if d.Port != "" || len(d.FixedIPs) > 0 || d.MAC != "" || d.Name != "" || d.DNSName != "" || d.QoSPolicy != "" ||
+	if p.options.Off || d.Port != "" || len(d.FixedIPs) > 0 || d.MAC != "" || d.Name != "" || d.DNSName != "" || d.QoSPolicy != "" ||
 		len(d.AllowedAddressPairs) > 0 || d.PortSecurity != nil {
 		return lease.Class{}, false, nil
 	}

@@ -44,12 +44,13 @@ func (p *Pool) key(k string, c lease.Class) *keyState {
 // observe tells the engine what there is, and when a cooling lease has rested.
 func (p *Pool) observe(states []agent.PoolState, now time.Time) (map[portpool.Key]portpool.Observation, time.Time) {
 	var next time.Time
-	seen, cordoned := map[portpool.Key]portpool.Observation{}, p.book.Cordoned()
+	seen, none := map[portpool.Key]portpool.Observation{}, p.book.Cordoned() || p.options.Off
 	for k, s := range p.keys {
 		seen[portpool.Key(k)] = portpool.Observation{
 			Family: family(s.class), Creating: len(s.orders) + s.resolving, Pinned: p.pinned(k),
-			// What a cordoned node is given it gives up at once.
-			Doomed: cordoned,
+			// What a cordoned node is given it gives up at once, and without pools
+			// what is held from before.
+			Doomed: none,
 		}
 	}
 	held := now.Before(p.checkAfter) || p.checking

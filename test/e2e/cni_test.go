@@ -19,7 +19,6 @@ import (
 	"github.com/containernetworking/cni/pkg/invoke"
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
-	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/ports"
 
 	"github.com/kuryr-go/kuryr/test/openstack"
 	"github.com/kuryr-go/kuryr/test/rig"
@@ -99,7 +98,7 @@ func TestEveryCNIVersionIsSpokenThroughLibcni(t *testing.T) {
 		})
 	}
 	ok(t, agent.Settled(within(t, stateTime)))
-	if left := must[[]ports.Port](t)(tn.Ports(ctx)); len(left) != 0 {
+	if left := busyPorts(ctx, t, tn, agent); len(left) != 0 {
 		t.Errorf("%d ports left", len(left))
 	}
 }

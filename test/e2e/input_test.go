@@ -83,7 +83,7 @@ func TestBadInputIsAnsweredWithTheFieldAndWhatIsAllowed(t *testing.T) {
 		})
 	}
 	ok(t, agent.Settled(within(t, stateTime)))
-	if left := must[[]ports.Port](t)(tn.Ports(ctx)); len(left) != 0 {
+	if left := busyPorts(ctx, t, tn, agent); len(left) != 0 {
 		t.Errorf("%d ports left by what was refused", len(left))
 	}
 }

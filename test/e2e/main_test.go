@@ -11,11 +11,15 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/ports"
+
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
+	"github.com/kuryr-go/kuryr/internal/agentapi"
 	"github.com/kuryr-go/kuryr/test/openstack"
 	"github.com/kuryr-go/kuryr/test/rig"
 )
@@ -210,4 +214,16 @@ func closing(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), stateTime)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// busyPorts are the tenant's ports but those that an agent holds ready.
+func busyPorts(ctx context.Context, t *testing.T, tn *rig.Tenant, a *rig.Agent) []ports.Port {
+	t.Helper()
+	// The ports first: one that is a lease when they are listed is one after.
+	all := must[[]ports.Port](t)(tn.Ports(ctx))
+	held := map[string]bool{}
+	for _, l := range must[[]agentapi.Lease](t)(a.Client().Leases(ctx)) {
+		held[l.PortID] = true
+	}
+	return slices.DeleteFunc(all, func(p ports.Port) bool { return held[p.ID] })
 }

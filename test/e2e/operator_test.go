@@ -20,7 +20,7 @@ func TestTheOperatorSeesWhatIsAttached(t *testing.T) {
 	tn, ctx := tenant(t), within(t, stateTime)
 	must[rig.Network](t)(tn.Network(ctx, "net", "10.70.0.0/24"))
 	must[string](t)(tn.Group(ctx, "web"))
-	agent := world.agents[0]
+	agent := newAgent(t, world.agents[0].Node, rig.AgentOptions{Cluster: "operator"})
 	at := attach(t, agent, agent.Conf("net", map[string]any{"project": tn.Project, "securityGroups": []string{"web"}}))
 	link := must[rig.Link](t)(at.Link("eth0"))
 

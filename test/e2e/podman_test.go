@@ -17,8 +17,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/ports"
-
 	"github.com/kuryr-go/kuryr/test/rig"
 )
 
@@ -133,7 +131,7 @@ func TestPodmansContainersAreOnTheNeutronNetwork(t *testing.T) {
 	}
 	resolv := must[string](t)(p.run(ctx, nil, "exec", "db", "cat", "/etc/resolv.conf"))
 	t.Logf("resolv.conf of db: %q", resolv)
-	if n := len(must[[]ports.Port](t)(tn.Ports(ctx))); n != 2 {
+	if n := len(busyPorts(ctx, t, tn, agent)); n != 2 {
 		t.Errorf("%d ports for two containers", n)
 	}
 	must[string](t)(p.run(ctx, nil, "restart", "--time", "0", "web"))
