@@ -247,6 +247,7 @@ func (a *Agent) abandon(rec journal.Record, cause error) {
 		}
 	}
 	rec.Released = time.Now()
+	a.book.leaving(rec)
 	if err := a.journal.Release(rec); err != nil {
 		a.log.Error("attachment cannot be marked as failed; it is undone now, or else at the next start", "attachment", rec.ID, "err", err)
 	}

@@ -34,7 +34,9 @@ type book struct {
 type pool struct {
 	class lease.Class
 	held  map[string]*held // by port id: all but those in use
-	used  map[string]bool  // by port id: handed out, and not yet back
+	// used are the leases handed out and not yet back, by port id; true: on its
+	// way back.
+	used map[string]bool
 	// waiters get a lease in the order in which they came.
 	waiters []*waiter
 	taken   uint64
@@ -120,7 +122,7 @@ func (b *book) load(leases []journal.HeldLease, records []journal.Record) {
 	}
 	for _, r := range records {
 		if r.Class != nil {
-			b.pool(*r.Class).used[r.Lease.PortID] = true
+			b.pool(*r.Class).used[r.Lease.PortID] = r.State != journal.Attached
 		}
 	}
 }
@@ -205,7 +207,7 @@ func (h *held) rank() int {
 // handOut takes a lease out. b.mu is held.
 func (p *pool) handOut(h *held) lease.Lease {
 	delete(p.held, h.Lease.PortID)
-	p.used[h.Lease.PortID] = true
+	p.used[h.Lease.PortID] = false
 	p.taken++
 	return h.Lease
 }
@@ -234,6 +236,20 @@ func (b *book) put(leases ...journal.HeldLease) {
 	}
 	b.mu.Unlock()
 	b.poke()
+}
+
+// leaving notes that a lease is on its way back from its attachment.
+func (b *book) leaving(r journal.Record) {
+	if r.Class == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p := b.pools[r.Class.Key()]; p != nil {
+		if _, ok := p.used[r.Lease.PortID]; ok {
+			p.used[r.Lease.PortID] = true
+		}
+	}
 }
 
 // refuse tells those who wait for a class that there will be no port.

@@ -48,6 +48,7 @@ func (a *Agent) end(ctx context.Context, rec journal.Record) error {
 	if err := a.step(ctx, "journal release", func(context.Context) error { return a.journal.Release(rec) }); err != nil {
 		return fmt.Errorf("agent: detach %s/%s: %w", rec.Sandbox, rec.Interface, err)
 	}
+	a.book.leaving(rec)
 	err := a.step(ctx, "unplug", func(ctx context.Context) error { return a.binder.Unplug(ctx, ref(rec)) })
 	if err != nil {
 		a.log.Warn("interface not cut off from the switch yet; it is tried again in the background",

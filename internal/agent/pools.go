@@ -24,6 +24,8 @@ type PoolState struct {
 	// Free leases are ready to be taken, Wired of them taken by the switch already.
 	Free, Wired int
 	InUse       int
+	// Leaving leases, of those in use, are on their way back.
+	Leaving int
 	// Cooling leases rest; Cooled have rested and wait to be checked; Checking
 	// are being looked at by the supplier.
 	Cooling, Cooled, Checking int
@@ -210,6 +212,11 @@ func (p *pool) state(key string, now time.Time, coolDown time.Duration) PoolStat
 	}
 	if len(p.waiters) > 0 {
 		s.Oldest = p.waiters[0].since
+	}
+	for _, leaving := range p.used {
+		if leaving {
+			s.Leaving++
+		}
 	}
 	for _, h := range p.held {
 		switch h.word(now, coolDown) {

@@ -162,7 +162,7 @@ func (b *book) wired(portID string, wired, failed bool) (free, stale bool) {
 	defer b.mu.Unlock()
 	defer b.pokeWires()
 	for _, p := range b.pools {
-		if p.used[portID] {
+		if _, ok := p.used[portID]; ok {
 			return false, false
 		}
 		h := p.held[portID]
@@ -226,7 +226,7 @@ func (b *book) adoptWire(portID string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, p := range b.pools {
-		if p.used[portID] {
+		if _, ok := p.used[portID]; ok {
 			return true
 		}
 		if h := p.held[portID]; h != nil {

@@ -185,7 +185,7 @@ func (p *Pool) patience(s *keyState, st agent.PoolState, relief, pending bool) t
 		return st.Oldest.Add(p.options.Patience)
 	case s.terminal:
 		return time.Time{}
-	case s.exhausted && !relief && st.Cooling+st.Cooled+st.Checking+st.Draining == 0:
+	case s.exhausted && !relief && st.Leaving+st.Cooling+st.Cooled+st.Checking+st.Draining == 0:
 		return time.Time{}
 	case s.exhausted:
 		return st.Oldest.Add(p.options.Patience)

@@ -8,6 +8,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -174,6 +175,21 @@ func add(t *testing.T, a *rig.Agent, s *rig.Sandbox, ifname string, c rig.Conf) 
 	})
 	ok(t, json.Unmarshal(out, &at.result))
 	return at
+}
+
+// vanishes waits until a sandbox has an interface no more: DEL cuts it off, and
+// the device goes a moment later.
+func vanishes(t *testing.T, s *rig.Sandbox, ifname string) {
+	t.Helper()
+	err := rig.Await(within(t, stateTime), "end of "+ifname+" in "+s.Name, func(context.Context) error {
+		if _, err := s.Link(ifname); err == nil {
+			return errors.New("it is still there")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 // pings waits until an echo comes back.
