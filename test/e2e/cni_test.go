@@ -127,7 +127,7 @@ func TestGCRemovesWhatTheRuntimeNoLongerLists(t *testing.T) {
 	ok(t, err)
 	must[rig.Link](t)(keep.Link("eth0"))
 	must[rig.Link](t)(elsewhere.Link("eth0"))
-	vanishes(t, lost, "eth0")
+	vanishes(t, lost.Sandbox, "eth0")
 	if _, err := agent.Plugin(ctx, rig.Call{Command: "GC", Stdin: conf.JSON()}); err == nil {
 		t.Error("a GC without a list was taken for one with an empty list")
 	}
