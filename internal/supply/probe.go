@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kuryr-go/kuryr/internal/agent"
+	"github.com/kuryr-go/kuryr/internal/agentapi"
 	"github.com/kuryr-go/kuryr/internal/fault"
 	"github.com/kuryr-go/kuryr/internal/neutron"
 )
@@ -36,6 +37,23 @@ type checks struct {
 // the subnet, so a refusal names the rule, and "subnet not found" means that
 // the rights suffice. Nothing is made either way.
 func (d *Direct) Probe(ctx context.Context) agent.CloudHealth {
+	h := d.probe(ctx)
+	h.Requests = requests(d.client.Load())
+	return h
+}
+
+// requests words the client's queue for the operator.
+func requests(l neutron.Load) *agentapi.Requests {
+	r := agentapi.Requests{Running: l.Running, Limit: l.Limit, Queued: map[string]int{}, Paused: l.PausedUntil}
+	for p, n := range l.Queued {
+		if n > 0 {
+			r.Queued[p.String()] = n
+		}
+	}
+	return &r
+}
+
+func (d *Direct) probe(ctx context.Context) agent.CloudHealth {
 	h := agent.CloudHealth{AuthURL: d.client.AuthURL(), Region: d.client.Region()}
 	scope, err := d.client.Scope(ctx)
 	if err != nil {
