@@ -25,16 +25,29 @@ type configSource struct {
 
 // flags adds --config and a flag for every key.
 func (s *configSource) flags(set *pflag.FlagSet) {
+	s.flagsBelow(set, "")
+}
+
+// flagsBelow adds --config and a flag for every key that begins so.
+func (s *configSource) flagsBelow(set *pflag.FlagSet, prefix string) {
 	s.set = set
 	set.StringVar(&s.path, "config", config.DefaultPath, "the configuration `file`")
 	for _, key := range config.Keys() {
-		f := &keyFlag{key: key}
-		s.overrides = append(s.overrides, f)
-		added := set.VarPF(f, key.Flag(), "", f.usage())
+		if !strings.HasPrefix(key.Path, prefix) {
+			continue
+		}
+		added := s.keyFlag(set, key, (&keyFlag{key: key}).usage())
 		if key.Kind == config.Bool {
 			added.NoOptDefVal = "true"
 		}
 	}
+}
+
+// keyFlag adds the flag of one key, with words of its own about it.
+func (s *configSource) keyFlag(set *pflag.FlagSet, key config.Key, usage string) *pflag.Flag {
+	f := &keyFlag{key: key}
+	s.overrides = append(s.overrides, f)
+	return set.VarPF(f, key.Flag(), "", usage)
 }
 
 // String says what was read.

@@ -23,9 +23,21 @@ type connection struct {
 	timeout time.Duration
 }
 
-func (c *connection) flags(cmd *cobra.Command) {
+// answerTime is how long an agent that has nothing to ask may take to answer.
+const answerTime = 10 * time.Second
+
+func (c *connection) flags(cmd *cobra.Command) { c.flagsFor(cmd, answerTime) }
+
+// flagsFor is flags for a call that may take so long.
+func (c *connection) flagsFor(cmd *cobra.Command, timeout time.Duration) {
+	c.socketFlag(cmd)
+	cmd.Flags().DurationVar(&c.timeout, "timeout", timeout, "how long to wait for the agent's answer")
+}
+
+// socketFlag is flags for a command whose --timeout means something else.
+func (c *connection) socketFlag(cmd *cobra.Command) {
+	c.timeout = answerTime
 	cmd.Flags().StringVar(&c.socket, "socket", agentapi.DefaultSocket, "the `path` of the agent's unix socket")
-	cmd.Flags().DurationVar(&c.timeout, "timeout", 10*time.Second, "how long to wait for the agent's answer")
 }
 
 // call does one call of the agent. When there is no answer, the error says

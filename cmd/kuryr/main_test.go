@@ -5,14 +5,15 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"text/template"
 	"time"
@@ -29,10 +30,14 @@ func TestMain(m *testing.M) {
 // The scripts in testdata/script are transcripts of the command line. Beside
 // testscript's own commands they have
 //
-//	serve PATH FILE   answer GET PATH on $SOCKET with FILE, in which
-//	                  {{ago "3h"}} is the time three hours ago
-//	serve PATH STATUS FILE   the same with another HTTP status
-//	listen            serve what was said
+//	serve PATH FILE…  answer GET PATH on $SOCKET with FILE, in which
+//	                  {{ago "3h"}} is the time three hours ago; of several
+//	                  files each answers one call, and the last all others
+//	serve PATH STATUS FILE…  the same with another HTTP status
+//	serve POST PATH…         the same with another method; the file "asked" is
+//	                         then the body of the last call
+//	listen            serve what was said; the file "calls" has the path of
+//	                  each call, a line each
 //	exits STATUS COMMAND…    run a command, which must end with this status
 //	until COMMAND…           run a command again and again, until it succeeds
 func TestScripts(t *testing.T) {
@@ -63,28 +68,47 @@ func setupScript(env *testscript.Env) error {
 }
 
 func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 || len(args) > 3 {
-		ts.Fatalf("usage: serve PATH [STATUS] FILE")
+	method, status := http.MethodGet, http.StatusOK
+	if len(args) > 0 && !strings.HasPrefix(args[0], "/") {
+		method, args = args[0], args[1:]
 	}
-	status := "200"
-	if len(args) == 3 {
-		status = args[1]
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: serve [METHOD] PATH [STATUS] FILE...")
 	}
-	var code int
-	ts.Check(json.Unmarshal([]byte(status), &code))
+	path, files := args[0], args[1:]
+	if code, err := strconv.Atoi(files[0]); err == nil {
+		status, files = code, files[1:]
+	}
+	var bodies [][]byte
+	for _, file := range files {
+		bodies = append(bodies, expand(ts, file))
+	}
+	asked, log, calls := ts.MkAbs("asked"), ts.MkAbs("calls"), atomic.Int64{}
+	mux := ts.Value(muxKey{}).(*http.ServeMux)
+	mux.HandleFunc(method+" "+path, func(w http.ResponseWriter, r *http.Request) {
+		if body, err := io.ReadAll(r.Body); err == nil && method != http.MethodGet {
+			_ = os.WriteFile(asked, append(body, '\n'), 0o600)
+		}
+		if f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err == nil {
+			_, _ = f.WriteString(path + "\n")
+			_ = f.Close()
+		}
+		w.WriteHeader(status)
+		_, _ = w.Write(bodies[min(int(calls.Add(1)), len(bodies))-1])
+	})
+}
+
+// expand gives a file of a script with its times filled in.
+func expand(ts *testscript.TestScript, file string) []byte {
 	ago := func(s string) (string, error) {
 		d, err := time.ParseDuration(s)
 		return time.Now().Add(-d).Format(time.RFC3339), err
 	}
-	text, err := template.New("").Funcs(template.FuncMap{"ago": ago}).Parse(ts.ReadFile(args[len(args)-1]))
+	text, err := template.New("").Funcs(template.FuncMap{"ago": ago}).Parse(ts.ReadFile(file))
 	ts.Check(err)
 	var body bytes.Buffer
 	ts.Check(text.Execute(&body, nil))
-	mux := ts.Value(muxKey{}).(*http.ServeMux)
-	mux.HandleFunc("GET "+args[0], func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(code)
-		_, _ = w.Write(body.Bytes())
-	})
+	return body.Bytes()
 }
 
 func cmdListen(ts *testscript.TestScript, neg bool, args []string) {

@@ -26,7 +26,7 @@ with kuryr cloud.`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SetHelpTemplate(helpTemplate)
-	root.AddCommand(newAgent(), newCloud(), newStatus(), newPorts(), newVersion())
+	root.AddCommand(newAgent(), newCloud(), newStatus(), newPorts(), newGC(), newDrain(), newUninstall(), newVersion())
 	root.InitDefaultCompletionCmd()
 	manual{Exit: exitCommon}.annotate(root)
 	refuseArguments(root)

@@ -22,13 +22,19 @@ func newStatus() *cobra.Command {
 		conn connection
 	)
 	c := &cobra.Command{
-		Use:   "status [-o table|json]",
+		Use:   "status [-o table|wide|json]",
 		Short: "Show the health of this node's agent",
-		Long: `Asks the running agent how it is: the node, the cloud, the switch, the ports by state, and
-every problem it knows of, the gravest first.
+		Long: `Asks the running agent how it is: the node, the cloud, the switch, the ports by state, the
+pools of ports held ready, and every problem it knows of, the gravest first.
+
+A pool is the ports of one network with one set of security groups. FREE are ready, of as many
+as there shall be; WIRED of them the switch has taken already. COOLING rest after use. DRAINING
+are being deleted. WAITING attachments have no port yet. What keeps a pool from having more is
+below it. docs/pools.md tells all about pools.
 
 The exit status is the verdict, so that a script needs nothing else.`,
 		Example: `  kuryr status
+  kuryr status -o wide
   kuryr status -o json | jq -r '.problems[]?'
   kuryr status >/dev/null && echo healthy`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -43,7 +49,7 @@ The exit status is the verdict, so that a script needs nothing else.`,
 			return printStatus(cmd.OutOrStdout(), out.value, s, time.Now())
 		},
 	}
-	out.flag(c, formatTable, formatJSON)
+	out.flag(c, formatTable, formatWide, formatJSON)
 	conn.flags(c)
 	manual{Files: filesSocket, Exit: `  0  the agent is healthy
   1  it has problems, or cannot be reached
@@ -57,7 +63,7 @@ func printStatus(w io.Writer, format string, s agentapi.Status, now time.Time) e
 	if format == formatJSON {
 		err = printJSON(w, s)
 	} else {
-		err = statusTable(w, s, now)
+		err = statusTable(w, s, format == formatWide, now)
 	}
 	if err == nil && len(s.Problems) > 0 {
 		return errReported
@@ -65,28 +71,49 @@ func printStatus(w io.Writer, format string, s agentapi.Status, now time.Time) e
 	return err
 }
 
-func statusTable(w io.Writer, s agentapi.Status, now time.Time) error {
+func statusTable(w io.Writer, s agentapi.Status, wide bool, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "Node\t%s (cluster %s)\n", orDash(s.Node), orDash(s.Cluster))
+	fmt.Fprintf(t, "Node\t%s\n", nodeLine(s))
 	fmt.Fprintf(t, "Agent\tversion %s, up %s\n", orDash(s.Version), age(now.Sub(s.Started)))
 	fmt.Fprintf(t, "Cloud\t%s\n", cloudLine(s.Cloud, now))
+	if s.Requests != nil {
+		fmt.Fprintf(t, "Requests\t%s\n", requestsLine(*s.Requests, now))
+	}
 	fmt.Fprintf(t, "Switch\t%s\n", switchLine(s.Binder))
 	fmt.Fprintf(t, "Ports\t%d attached, %d attaching, %d orphaned, %d releasing\n",
 		s.Ports.Attached, s.Ports.Attaching, s.Ports.Orphaned, s.Ports.Releasing)
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	if len(s.Problems) == 0 {
+	if len(s.Pools) > 0 {
+		fmt.Fprintln(w)
+		if err := poolsTable(w, s.Pools, wide, now); err != nil {
+			return err
+		}
+	}
+	return problemsList(w, s.Problems)
+}
+
+func problemsList(w io.Writer, problems []string) error {
+	if len(problems) == 0 {
 		_, err := fmt.Fprintln(w, "\nNo problems.")
 		return err
 	}
 	fmt.Fprintln(w, "\nProblems")
-	for _, p := range s.Problems {
+	for _, p := range problems {
 		if _, err := fmt.Fprintf(w, "  - %s\n", plain(p)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func nodeLine(s agentapi.Status) string {
+	line := fmt.Sprintf("%s (cluster %s)", orDash(s.Node), orDash(s.Cluster))
+	if s.Drained {
+		line += ", drained: it takes no new attachments"
+	}
+	return line
 }
 
 func cloudLine(c agentapi.CloudStatus, now time.Time) string {
@@ -120,7 +147,11 @@ func switchLine(b agentapi.BinderStatus) string {
 	parts = appendNamed(parts, "chassis", b.Chassis)
 	parts = appendNamed(parts, "host", b.Host)
 	parts = appendNamed(parts, "ready by", b.Ready)
-	return strings.Join(append(parts, fmt.Sprintf("%d interfaces", b.Ports)), ", ")
+	parts = append(parts, fmt.Sprintf("%d interfaces", b.Ports))
+	if b.Prewired > 0 {
+		parts = append(parts, fmt.Sprintf("%d ports prewired", b.Prewired))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func appendNamed(parts []string, name, value string) []string {
