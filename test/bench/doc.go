@@ -2,7 +2,7 @@
 // Copyright The Kuryr Authors
 
 // Command bench measures Kuryr on a real OpenStack: what ADD and DEL cost and
-// where the time goes, beside the reference plugins bridge and host-local
+// where the time goes, with a port that Neutron makes and with a lease of a pool, beside the reference plugins bridge and host-local
 // called in the same way in the same run; the programs' sizes; the agent's
 // memory with and without attachments. `bench clouds` measures the embedded
 // OpenStack beside the real one.

@@ -67,7 +67,8 @@ func measure(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := tenant.Network(ctx, "bench", "10.90.0.0/20"); err != nil {
+	network, err := tenant.Network(ctx, "bench", "10.90.0.0/20")
+	if err != nil {
 		return err
 	}
 	agent, err := r.StartAgent(ctx, r.Cloud.Nodes()[0], rig.AgentOptions{Cluster: "bench"})
@@ -75,12 +76,12 @@ func measure(ctx context.Context, o options) (err error) {
 		return err
 	}
 	conf := agent.Conf("bench", map[string]any{"name": "bench", "project": project.ID})
-	return report(ctx, r, agent, conf, o)
+	return report(ctx, place{Rig: r, tenant: tenant, network: network}, agent, conf, o)
 }
 
 // report measures and prints, part by part.
-func report(ctx context.Context, r *rig.Rig, agent *rig.Agent, conf rig.Conf, o options) error {
-	if err := printSizes(r.Programs); err != nil {
+func report(ctx context.Context, in place, agent *rig.Agent, conf rig.Conf, o options) error {
+	if err := printSizes(in.Programs); err != nil {
 		return err
 	}
 	idle, err := residentSet(ctx, agent)
@@ -111,6 +112,13 @@ func report(ctx context.Context, r *rig.Rig, agent *rig.Agent, conf rig.Conf, o 
 	fmt.Printf("\nratio of the medians, kuryr to bridge + host-local: ADD %.1f, DEL %.2f\n",
 		ratio(ours.add, reference.add), ratio(ours.del, reference.del))
 	if err := printSteps(agent); err != nil {
+		return err
+	}
+	if in.floor, err = installFloor(agent); err != nil {
+		return err
+	}
+	in.direct, in.reference = ours, reference
+	if err := measureLeases(ctx, in, o); err != nil {
 		return err
 	}
 	return holdMany(ctx, agent, conf, o.hold, idle)

@@ -4,10 +4,8 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -58,22 +56,16 @@ type traceRecord struct {
 // printSteps prints where the time of the ADDs and DELs went, from the
 // traces in the agent's log.
 func printSteps(agent *rig.Agent) error {
-	f, err := os.Open(agent.LogFile())
-	if err != nil {
-		return fmt.Errorf("read traces: %w", err)
-	}
-	defer func() { _ = f.Close() }()
 	steps := map[string]map[string][]time.Duration{"cni ADD": {}, "cni DEL": {}}
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var r traceRecord
-		if json.Unmarshal(lines.Bytes(), &r) != nil || r.Msg != "trace" || steps[r.Name] == nil {
-			continue
-		}
+	err := eachTrace(agent, func(r traceRecord) {
 		for name, s := range r.Steps {
-			steps[r.Name][name] = append(steps[r.Name][name], time.Duration(s.MS*float64(time.Millisecond)))
+			if into := steps[r.Name]; into != nil {
+				into[name] = append(into[name], time.Duration(s.MS*float64(time.Millisecond)))
+			}
 		}
+	})
+	if err != nil {
+		return err
 	}
 	for _, call := range []string{"cni ADD", "cni DEL"} {
 		fmt.Printf("\n%-34s %9s %9s %9s\n", "steps of "+call+" (one in another), ms", "p50", "p99", "max")
@@ -88,7 +80,7 @@ func printSteps(agent *rig.Agent) error {
 			printRow("  "+name, steps[call][name])
 		}
 	}
-	return lines.Err()
+	return nil
 }
 
 var rssLine = regexp.MustCompile(`(?m)^process_resident_memory_bytes (\S+)$`)
