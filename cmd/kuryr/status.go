@@ -147,9 +147,9 @@ func switchLine(b agentapi.BinderStatus) string {
 	parts = appendNamed(parts, "chassis", b.Chassis)
 	parts = appendNamed(parts, "host", b.Host)
 	parts = appendNamed(parts, "ready by", b.Ready)
-	parts = append(parts, fmt.Sprintf("%d interfaces", b.Ports))
+	parts = append(parts, fmt.Sprintf("%d %s", b.Ports, plural(b.Ports, "interface")))
 	if b.Prewired > 0 {
-		parts = append(parts, fmt.Sprintf("%d ports prewired", b.Prewired))
+		parts = append(parts, fmt.Sprintf("%d %s prewired", b.Prewired, plural(b.Prewired, "port")))
 	}
 	return strings.Join(parts, ", ")
 }
