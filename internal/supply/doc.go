@@ -18,6 +18,8 @@
 //     means that no port was made. It names the key of the network
 //     configuration that is at fault, and what would be allowed.
 //   - With names resolved a moment ago, Acquire is a single request.
+//   - What is collected or uninstalled bears the mark of its cluster, and is
+//     looked at again right before it is deleted: who took it over keeps it.
 //
 // It must not know how a port is wired or which engine asks for it.
 package supply
