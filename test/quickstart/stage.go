@@ -136,7 +136,10 @@ func (st *stage) bringUp(ctx context.Context) error {
 		return err
 	}
 	st.project, st.portProject = project.ID, project.ID
-	st.agent = rig.AgentOptions{Cluster: resourceName, CloudsFile: cloud.CloudsFile()}
+	st.agent = rig.AgentOptions{
+		Cluster: resourceName, CloudsFile: cloud.CloudsFile(),
+		Config: map[string]map[string]any{"pool": {"warm": 4}},
+	}
 	st.external = externalNetwork{cloud.External().NetworkID, cloud.External().Name}
 	if st.network, err = project.Network(ctx); err != nil {
 		return err
