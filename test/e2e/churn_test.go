@@ -61,7 +61,7 @@ type churn struct {
 // moment; at the end everything must agree, and a drain leaves nothing.
 func TestNothingLeaksAndNoADDFailsInAChurnWithFaultsAndKills(t *testing.T) {
 	ctx := within(t, 25*time.Minute)
-	pairs := sized(t, "pairs", 2000, 300)
+	pairs := sized(t, "pairs", 2000, 100)
 	c := newChurn(ctx, t)
 	kept := c.keep(ctx, t)
 	ok(t, c.proxy.Set(faultsOf(t, badWeather)))
