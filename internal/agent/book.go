@@ -52,6 +52,8 @@ type held struct {
 	// wired tells that the switch has taken it already; wiring, that it is
 	// being asked to.
 	wired, wiring bool
+	// stop ends that the switch is asked to take it; nil: it is not.
+	stop context.CancelFunc
 	// lost tells that the switch had lost it when it was last looked at.
 	lost bool
 	// notBefore is when the switch is asked again after a failure.

@@ -129,6 +129,10 @@ func mark(leases []*held) []journal.HeldLease {
 	out := make([]journal.HeldLease, 0, len(leases))
 	for _, h := range leases {
 		h.State, h.Since = journal.Draining, time.Now()
+		if h.stop != nil {
+			// The switch may take long for a port that is gone already.
+			h.stop()
+		}
 		out = append(out, h.HeldLease)
 	}
 	return out

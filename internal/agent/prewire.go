@@ -77,8 +77,8 @@ func (a *Agent) wireSome(ctx context.Context, work *sync.WaitGroup) {
 			a.book.unwired(l.PortID, err == nil)
 		})
 	}
-	for _, l := range a.book.toWire(wireWorkers) {
-		work.Go(func() { a.prewire(ctx, l) })
+	for _, w := range a.book.toWire(ctx, wireWorkers) {
+		work.Go(func() { a.prewire(ctx, w) })
 	}
 	if a.cordoned.Load() && a.book.empty() {
 		a.leave(ctx)
@@ -94,10 +94,10 @@ func (a *Agent) leave(ctx context.Context) {
 	}
 }
 
-func (a *Agent) prewire(ctx context.Context, l lease.Lease) {
-	bounded, cancel := context.WithTimeout(ctx, wireTimeout)
-	defer cancel()
-	done, err := a.binder.Prewire(bounded, l)
+func (a *Agent) prewire(ctx context.Context, w wireOrder) {
+	defer w.stop()
+	l := w.lease
+	done, err := a.binder.Prewire(w.ctx, l)
 	free, stale := a.book.wired(l.PortID, done && err == nil, err != nil)
 	// One that was taken meanwhile is its attachment's to wire.
 	if err != nil && free && ctx.Err() == nil {
@@ -130,9 +130,17 @@ func (a *Agent) adoptWires(ctx context.Context) {
 	}
 }
 
+// wireOrder is a free lease that the switch is asked to take.
+type wireOrder struct {
+	lease lease.Lease
+	// ctx ends when it has taken too long, or when the lease is on its way out.
+	ctx  context.Context
+	stop context.CancelFunc
+}
+
 // toWire gives free leases that the switch shall take, as long as fewer than
-// most are under way.
-func (b *book) toWire(most int) []lease.Lease {
+// most are under way. Each must be stopped in the end.
+func (b *book) toWire(ctx context.Context, most int) []wireOrder {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now, under := time.Now(), 0
@@ -147,10 +155,12 @@ func (b *book) toWire(most int) []lease.Lease {
 			}
 		}
 	}
-	var out []lease.Lease
+	var out []wireOrder
 	for _, h := range can[:max(0, min(len(can), most-under))] {
-		h.wiring = true
-		out = append(out, h.Lease)
+		w := wireOrder{lease: h.Lease}
+		w.ctx, w.stop = context.WithTimeout(ctx, wireTimeout)
+		h.wiring, h.stop = true, w.stop
+		out = append(out, w)
 	}
 	return out
 }
@@ -169,7 +179,7 @@ func (b *book) wired(portID string, wired, failed bool) (free, stale bool) {
 		if h == nil {
 			continue
 		}
-		h.wiring = false
+		h.wiring, h.stop = false, nil
 		switch {
 		case failed:
 			h.notBefore = time.Now().Add(wirePause)
