@@ -58,7 +58,9 @@ func dial(ctx context.Context, s *session) (*conn, error) {
 	listening.Add(1)
 	go c.listen(&listening)
 	listening.Wait()
-	dialCtx, cancel := context.WithTimeout(ctx, dialTimeout)
+	// Not to be cut short by ctx: libovsdb reads the answer of a monitor request
+	// that was given up while its connection still writes it.
+	dialCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dialTimeout)
 	defer cancel()
 	if err := c.open(dialCtx, s); err != nil {
 		c.close()
