@@ -232,14 +232,29 @@ func closing(t *testing.T) context.Context {
 	return ctx
 }
 
-// busyPorts are the tenant's ports but those that an agent holds ready.
-func busyPorts(ctx context.Context, t *testing.T, tn *rig.Tenant, a *rig.Agent) []ports.Port {
+// busyPorts waits until the tenant has so many ports besides those that an
+// agent holds ready, and those that are being made for it.
+func busyPorts(ctx context.Context, t *testing.T, tn *rig.Tenant, a *rig.Agent, want int) {
 	t.Helper()
-	// The ports first: one that is a lease when they are listed is one after.
-	all := must[[]ports.Port](t)(tn.Ports(ctx))
-	held := map[string]bool{}
-	for _, l := range must[[]agentapi.Lease](t)(a.Client().Leases(ctx)) {
-		held[l.PortID] = true
+	err := rig.Await(ctx, "ports of the tenant", func(ctx context.Context) error {
+		all, err := tn.Ports(ctx)
+		if err != nil {
+			return err
+		}
+		// The leases second: one that is a lease when the ports are listed is one after.
+		leases, err := a.Client().Leases(ctx)
+		if err != nil {
+			return err
+		}
+		busy := slices.DeleteFunc(all, func(p ports.Port) bool {
+			return slices.ContainsFunc(leases, func(l agentapi.Lease) bool { return l.PortID == p.ID })
+		})
+		if len(busy) != want {
+			return fmt.Errorf("%d are busy, want %d: %v", len(busy), want, busy)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
-	return slices.DeleteFunc(all, func(p ports.Port) bool { return held[p.ID] })
 }
