@@ -144,7 +144,8 @@ func findingsLine(found, remove, failed int, apply, all bool) string {
 	case found == 0:
 		return "This node has nothing in the cloud."
 	case remove == 0:
-		return fmt.Sprintf("None of %d is nobody's%s.", found, hint)
+		// Not "none is nobody's": one may be, and be younger than the grace.
+		return fmt.Sprintf("None of %d is to be removed%s.", found, hint)
 	case !apply:
 		return fmt.Sprintf("%d of %d would be removed: run again with --apply.", remove, found)
 	case failed > 0:

@@ -136,11 +136,11 @@ func TestGCFindsAndRemovesWhatIsNobodysAndTouchesNoOtherCluster(t *testing.T) {
 	all := portIDs(ctx, t, n.one.tenant)
 
 	// Within the grace it is kept, and told with --all alone.
-	says(t, n.one.kuryr(ctx, t, 0, "gc", "--apply"), "None of 6 is nobody's", "--all shows")
+	says(t, n.one.kuryr(ctx, t, 0, "gc", "--apply"), "None of 6 is to be removed", "--all shows")
 	says(t, n.one.kuryr(ctx, t, 0, "gc", "--all"), stray, "nobody's, but younger than 1h0m0s", "attached of sandbox", "lease, free")
 	// Without --apply it is found, and stays; to the other cluster it is nothing.
 	says(t, n.one.kuryr(ctx, t, 0, "gc", "--grace", "0s"), stray, "1 of 6 would be removed: run again with --apply.")
-	says(t, n.two.kuryr(ctx, t, 0, "gc", "--grace", "0s", "--apply"), "None of 5 is nobody's")
+	says(t, n.two.kuryr(ctx, t, 0, "gc", "--grace", "0s", "--apply"), "None of 5 is to be removed")
 	if got := portIDs(ctx, t, n.one.tenant); !slices.Equal(got, all) {
 		t.Errorf("ports %v, want %v", got, all)
 	}
