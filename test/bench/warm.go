@@ -21,11 +21,11 @@ import (
 // The pools of the measurements. Warm is what a busy node would have; ten is
 // what a burst of a hundred meets.
 const (
-	warmPorts  = 60
+	warmPorts  = 100
 	fewPorts   = 10
 	burst      = 100
 	bulkSize   = 10
-	churnFor   = 20 * time.Second
+	churnFor   = 15 * time.Second
 	heldLeases = 250
 )
 
@@ -46,7 +46,7 @@ func measureLeases(ctx context.Context, in place, o options) error {
 	if err != nil {
 		return err
 	}
-	if err := awaitWired(ctx, agent, conf, warmPorts/2); err != nil {
+	if err := awaitWired(ctx, agent, conf, warmPorts-1); err != nil {
 		return err
 	}
 	before, err := neutronCalls(ctx, agent)
@@ -71,7 +71,12 @@ func measureLeases(ctx context.Context, in place, o options) error {
 	printRow("floor: row to ovn-installed", in.floor)
 	fmt.Printf("ratios: interface stands to reference ADD %.2f, ADD to floor %.2f, ADD to a port made by Neutron %.3f, DEL to reference DEL %.2f\n",
 		ratio(stands, in.reference.add), ratio(warm.add, in.floor), ratio(warm.add, in.direct.add), ratio(warm.del, in.reference.del))
-	if err := churn(ctx, agent, conf, before); err != nil {
+	after, err := neutronCalls(ctx, agent)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("Neutron calls per pair in a row: %.3f\n", (after-before)/float64(o.calls))
+	if err := churn(ctx, agent, conf); err != nil {
 		return err
 	}
 	if err := holdAndRestart(ctx, agent, conf); err != nil {
@@ -125,19 +130,21 @@ func attachOnce(ctx context.Context, agent *rig.Agent, conf rig.Conf) (err error
 	return agent.Del(ctx, s, "eth0", conf)
 }
 
-// churn attaches and detaches with some workers as fast as it goes.
-func churn(ctx context.Context, agent *rig.Agent, conf rig.Conf, before float64) error {
-	var done atomic.Int64
+// churn attaches and detaches with some workers as fast as it goes; a first
+// time for the pool to become as large as that needs.
+func churn(ctx context.Context, agent *rig.Agent, conf rig.Conf) error {
+	if _, err := churnOnce(ctx, agent, conf); err != nil {
+		return err
+	}
+	if err := awaitWired(ctx, agent, conf, warmPorts-1); err != nil {
+		return err
+	}
+	before, err := neutronCalls(ctx, agent)
+	if err != nil {
+		return err
+	}
 	began := time.Now()
-	err := each(holdWorkers, func(int) error {
-		for time.Since(began) < churnFor {
-			if err := attachOnce(ctx, agent, conf); err != nil {
-				return err
-			}
-			done.Add(1)
-		}
-		return nil
-	})
+	pairs, err := churnOnce(ctx, agent, conf)
 	if err != nil {
 		return err
 	}
@@ -146,10 +153,24 @@ func churn(ctx context.Context, agent *rig.Agent, conf rig.Conf, before float64)
 	if err != nil {
 		return err
 	}
-	pairs := float64(done.Load())
-	fmt.Printf("steady churn by %d callers: %.1f pairs/s; %.3f Neutron calls per pair (%.0f for %.0f, the pairs in a row and the refill included)\n",
-		holdWorkers, pairs/took.Seconds(), (after-before)/pairs, after-before, pairs)
+	fmt.Printf("steady churn by %d callers: %.1f pairs/s; %.3f Neutron calls per pair\n",
+		holdWorkers, pairs/took.Seconds(), (after-before)/pairs)
 	return nil
+}
+
+func churnOnce(ctx context.Context, agent *rig.Agent, conf rig.Conf) (pairs float64, err error) {
+	var done atomic.Int64
+	began := time.Now()
+	err = each(holdWorkers, func(int) error {
+		for time.Since(began) < churnFor {
+			if err := attachOnce(ctx, agent, conf); err != nil {
+				return err
+			}
+			done.Add(1)
+		}
+		return nil
+	})
+	return float64(done.Load()), err
 }
 
 var neutronCount = regexp.MustCompile(`(?m)^kuryr_neutron_request_duration_seconds_count\{.*\} (\S+)$`)
