@@ -39,12 +39,9 @@ func TestTheBridgeForWiresIsItsOwnersAndGoesWhenNothingIsWired(t *testing.T) {
 		}
 	}
 	wantError(t, b.Leave(testContext(t)), fault.Conflict, "1 of its VLANs are still used")
-	if err := b.Unwire(testContext(t), r.Lease.PortID); err != nil {
-		t.Fatal(err)
-	}
-	// The sandbox still hangs there, cut off.
-	awaitNoRow(t, b, nearName(r.Lease.PortID))
-	wantError(t, b.Leave(testContext(t)), fault.Conflict, "1 of its VLANs are still used")
+	// Nothing but its own end cuts a sandbox off.
+	wantError(t, b.Unwire(testContext(t), r.Lease.PortID), fault.Conflict, "of a sandbox hangs on the wire")
+	talk(t, r, peer, 0)
 	unbound(t, b, r)
 	awaitNoRow(t, b, hostName(r.Lease.PortID))
 	for range 2 {

@@ -7,11 +7,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"github.com/kuryr-go/kuryr/internal/fault"
 )
 
 // Unwire removes a port's wire, before the port is given back; one that is
-// gone is a success. A sandbox that still hangs on it is cut off and stays so
-// until its Unbind. Errors: Unavailable without a connection.
+// gone is a success. One that a sandbox hangs on stays: no order of events may
+// cut a running container off; its Unbind removes both. Errors: Conflict then,
+// Unavailable without a connection.
 func (b *Binder) Unwire(ctx context.Context, portID string) error {
 	if err := b.unwire(ctx, portID); err != nil {
 		return fmt.Errorf("ovs: unwire port %s: %w", portID, err)
@@ -32,6 +35,9 @@ func (b *Binder) unwire(ctx context.Context, portID string) error {
 	w := c.wireOf(b.owner, portID)
 	if w == nil {
 		return nil
+	}
+	if on := c.ofPort(portID); len(on) > 0 {
+		return fault.New(fault.Conflict, "interface %s of a sandbox hangs on the wire", on[0].Name)
 	}
 	return b.removeAll(ctx, nearName(portID), w.ports)
 }
