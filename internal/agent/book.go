@@ -16,9 +16,9 @@ import (
 )
 
 // book is what the node holds of each pool, in memory: the same as the journal
-// holds on disk, and who waits for it. Every change of a lease is in the
-// journal before it is here, except that a lease is taken out of here first:
-// so nobody is given what another is about to have.
+// holds on disk, and who waits for it. What makes a lease free is in the journal
+// before it is here; what takes it from the free ones is here first. So nobody is
+// given what another is about to have.
 type book struct {
 	coolDown time.Duration
 	// changed is poked whenever a supplier may have something to do.
@@ -58,6 +58,9 @@ type held struct {
 	lost bool
 	// notBefore is when the switch is asked again after a failure.
 	notBefore time.Time
+	// unsaved tells that the journal does not know yet that it drains: its port
+	// stays, because after a crash it would be free again.
+	unsaved bool
 	// checking tells that the supplier looks at it.
 	checking bool
 	// moved tells that it comes from another pool, and rests for that.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/kuryr-go/kuryr/internal/agent/journal"
 	"github.com/kuryr-go/kuryr/internal/agentapi"
 	"github.com/kuryr-go/kuryr/internal/fault"
 )
@@ -144,13 +143,5 @@ func (a *Agent) Drain(undo bool) error {
 	for _, p := range a.Pools() {
 		a.book.refuse(p.Key, errDrained())
 	}
-	leases := a.book.all()
-	for i := range leases {
-		leases[i].State = journal.Draining
-	}
-	if err := a.journal.Hold(leases...); err != nil {
-		return fmt.Errorf("agent: drain: %w", err)
-	}
-	a.book.poke()
-	return nil
+	return a.drain(a.book.all())
 }

@@ -124,11 +124,23 @@ func (b *book) all() []journal.HeldLease {
 	return mark(can)
 }
 
+// saved notes that the journal knows of draining leases.
+func (b *book) saved(leases []journal.HeldLease) {
+	b.mu.Lock()
+	for _, l := range leases {
+		if h := b.pool(l.Class).held[l.Lease.PortID]; h != nil {
+			h.unsaved = false
+		}
+	}
+	b.mu.Unlock()
+	b.poke()
+}
+
 // mark makes leases draining. b.mu is held.
 func mark(leases []*held) []journal.HeldLease {
 	out := make([]journal.HeldLease, 0, len(leases))
 	for _, h := range leases {
-		h.State, h.Since = journal.Draining, time.Now()
+		h.State, h.Since, h.unsaved = journal.Draining, time.Now(), true
 		if h.stop != nil {
 			// The switch may take long for a port that is gone already.
 			h.stop()
@@ -145,7 +157,7 @@ func (b *book) drained() []lease.Lease {
 	var out []lease.Lease
 	for _, p := range b.pools {
 		for _, h := range p.held {
-			if h.State == journal.Draining && !h.wired && !h.wiring {
+			if h.State == journal.Draining && !h.unsaved && !h.wired && !h.wiring {
 				out = append(out, h.Lease)
 			}
 		}

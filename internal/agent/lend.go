@@ -85,16 +85,17 @@ func (a *Agent) takeGood(ctx context.Context, c lease.Class) (lease.Lease, error
 		if err != nil || !a.binder.WireLost(l.PortID) {
 			return l, err
 		}
-		if err := a.suspect(c, l); err != nil {
+		a.logSuspect(l)
+		if err := a.Rest(c, l); err != nil {
 			return lease.Lease{}, err
 		}
+		a.book.adoptWire(l.PortID)
 	}
 }
 
-// suspect has the port of a free lease looked at before anybody has it.
-func (a *Agent) suspect(c lease.Class, l lease.Lease) error {
+// logSuspect tells that the port of a free lease is looked at before anybody has it.
+func (a *Agent) logSuspect(l lease.Lease) {
 	a.log.Info("switch has lost a free lease: its port is looked at", "port", l.PortID, "network", l.Network.String())
-	return a.Rest(c, l)
 }
 
 // recycle puts the lease of an ended attachment back into its pool, to cool

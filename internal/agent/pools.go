@@ -99,13 +99,11 @@ func (a *Agent) drain(leases []journal.HeldLease) error {
 	if len(leases) == 0 {
 		return nil
 	}
-	for i := range leases {
-		leases[i].State, leases[i].Since = journal.Draining, time.Now()
-	}
 	if err := a.journal.Hold(leases...); err != nil {
 		// The journal has them as they were before; at the next start they are so again.
 		return fmt.Errorf("agent: withdraw leases: %w", err)
 	}
+	a.book.saved(leases)
 	return nil
 }
 

@@ -42,15 +42,23 @@ func (a *Agent) wireLoop(ctx context.Context) {
 // suspectLost has the ports of free leases looked at that the switch has lost
 // for longer than it takes to restart.
 func (a *Agent) suspectLost() {
-	for _, h := range a.book.lost(a.binder.WireLost) {
-		if err := a.suspect(h.Class, h.Lease); err != nil {
-			a.log.Error("lease not looked at", "port", h.Lease.PortID, "err", err)
-		}
+	lost := a.book.suspectLost(a.binder.WireLost)
+	if len(lost) == 0 {
+		return
 	}
+	for _, h := range lost {
+		a.logSuspect(h.Lease)
+	}
+	if err := a.journal.Hold(lost...); err != nil {
+		// The journal has them as free: they are so again at the next start.
+		a.log.Error("lost leases not noted", "err", err)
+	}
+	a.book.poke()
 }
 
-// lost gives the wired leases that were found lost twice in a row.
-func (b *book) lost(isLost func(portID string) bool) []journal.HeldLease {
+// suspectLost makes the wired leases rest that were found lost twice in a row,
+// and gives them. It is one step with the look: nobody takes them in between.
+func (b *book) suspectLost(isLost func(portID string) bool) []journal.HeldLease {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var out []journal.HeldLease
@@ -59,6 +67,7 @@ func (b *book) lost(isLost func(portID string) bool) []journal.HeldLease {
 			was := h.lost
 			h.lost = h.State == journal.Free && h.wired && !h.wiring && isLost(h.Lease.PortID)
 			if was && h.lost {
+				h.State, h.Since, h.settling = journal.Cooling, time.Now(), true
 				out = append(out, h.HeldLease)
 			}
 		}

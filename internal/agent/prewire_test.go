@@ -21,7 +21,7 @@ func TestTheSwitchIsNotWaitedForWhenALeaseIsOnItsWayOut(t *testing.T) {
 	if len(orders) != 2 || len(b.toWire(t.Context(), wireWorkers)) != 0 {
 		t.Fatalf("ordered %+v", orders)
 	}
-	b.find("a")
+	b.saved(b.find("a"))
 	for _, o := range orders {
 		defer o.stop()
 		if ended := o.ctx.Err() != nil; ended != (o.lease.PortID == "a") {
