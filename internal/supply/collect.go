@@ -70,6 +70,8 @@ func (d *Direct) judge(p neutron.Port, known agent.Known, grace time.Duration, n
 	case adopted:
 		// Its attachment may be that of another cluster's agent on this node.
 		f.Reason = "adopted, but by no attachment of this agent"
+	case p.CreatedAt.IsZero() && grace > 0:
+		f.Reason = "nobody's, but the cloud does not say how old: a grace of 0 removes it"
 	case now.Sub(p.CreatedAt) < grace:
 		f.Reason = fmt.Sprintf("nobody's, but younger than %v", grace)
 	default:

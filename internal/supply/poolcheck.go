@@ -70,8 +70,9 @@ func (p *Pool) checkAll(ctx context.Context, classes map[string]lease.Class, rou
 		}
 	}
 	ports, err := p.client.Ports(ctx, neutron.PortFilter{IDs: ids})
+	var stuck map[string]bool
 	if err == nil {
-		err = p.takeFloatingIPsOff(ctx, ids)
+		stuck, err = p.takeFloatingIPsOff(ctx, ids)
 	}
 	if err != nil {
 		p.book.CheckFailed(ids...)
@@ -83,15 +84,15 @@ func (p *Pool) checkAll(ctx context.Context, classes map[string]lease.Class, rou
 	}
 	var failed error
 	for k, leases := range round {
-		if err := p.checkPool(ctx, classes[k], leases, byID); err != nil {
+		if err := p.checkPool(ctx, classes[k], leases, byID, stuck); err != nil {
 			failed = err
 		}
 	}
 	return failed
 }
 
-// checkPool checks the leases of one pool.
-func (p *Pool) checkPool(ctx context.Context, c lease.Class, leases []lease.Lease, ports map[string]neutron.Port) error {
+// checkPool checks the leases of one pool; those that are stuck are given up.
+func (p *Pool) checkPool(ctx context.Context, c lease.Class, leases []lease.Lease, ports map[string]neutron.Port, stuck map[string]bool) error {
 	var good []lease.Lease
 	var failed error
 	for _, l := range leases {
@@ -100,7 +101,10 @@ func (p *Pool) checkPool(ctx context.Context, c lease.Class, leases []lease.Leas
 			p.missing(l)
 			continue
 		}
-		state, err := p.restore(ctx, c, &l, port)
+		state, err := useless, error(nil)
+		if !stuck[l.PortID] {
+			state, err = p.restore(ctx, c, &l, port)
+		}
 		switch {
 		case err != nil:
 			p.book.CheckFailed(l.PortID)
@@ -134,19 +138,27 @@ func (p *Pool) missing(l lease.Lease) {
 }
 
 // takeFloatingIPsOff detaches what a user attached to ports that are to be
-// somebody else's.
-func (p *Pool) takeFloatingIPsOff(ctx context.Context, ports []string) error {
+// somebody else's. stuck are the ports whose floating IPs these credentials may
+// not take off.
+func (p *Pool) takeFloatingIPsOff(ctx context.Context, ports []string) (stuck map[string]bool, err error) {
 	found, err := p.client.FloatingIPs(ctx, neutron.FloatingIPFilter{PortIDs: ports})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	stuck = map[string]bool{}
 	for _, f := range found {
-		p.log.Info("floating IP taken off a port whose container has ended", "floatingIP", f.FloatingIPAddress, "port", f.PortID)
-		if err := p.client.DetachFloatingIP(ctx, f.ID); err != nil && !fault.Is(err, fault.NotFound) {
-			return err
+		err := p.client.DetachFloatingIP(ctx, f.ID)
+		switch {
+		case err == nil, fault.Is(err, fault.NotFound):
+			p.log.Info("floating IP taken off a port whose container has ended", "floatingIP", f.FloatingIPAddress, "port", f.PortID)
+		case fault.Retryable(err):
+			return nil, err
+		default:
+			p.log.Warn("floating IP cannot be taken off a port, which is given up for that", "floatingIP", f.FloatingIPAddress, "port", f.PortID, "err", err)
+			stuck[f.PortID] = true
 		}
 	}
-	return nil
+	return stuck, nil
 }
 
 // portState is what a check found.
@@ -168,7 +180,12 @@ func (p *Pool) restore(ctx context.Context, c lease.Class, l *lease.Lease, port 
 		return useless, nil
 	}
 	r, err := p.resolveClass(ctx, c)
-	if err != nil {
+	switch {
+	case fault.Is(err, fault.NotFound), fault.Is(err, fault.Invalid):
+		// What the class names is gone: the pool says so when it orders.
+		p.log.Warn("port of a lease is of a class that is no more, and is given up", "port", describePort(port), "err", err)
+		return useless, nil
+	case err != nil:
 		return asItWas, err
 	}
 	groups := groupIDs(r.groups)
@@ -190,7 +207,7 @@ func (p *Pool) restore(ctx context.Context, c lease.Class, l *lease.Lease, port 
 	p.log.Info("port of a lease is set right again", "port", l.PortID, "changed", differs)
 	now, err := p.client.UpdatePort(ctx, port.ID, u)
 	switch {
-	case fault.Is(err, fault.NotFound), fault.Is(err, fault.Invalid), fault.Is(err, fault.Conflict):
+	case err != nil && !fault.Retryable(err):
 		p.log.Warn("port of a lease cannot be set right, and is given up", "port", l.PortID, "err", err)
 		return useless, nil
 	case err != nil:

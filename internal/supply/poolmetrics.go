@@ -54,3 +54,9 @@ func (m *poolMetrics) made(key, network string, took time.Duration) {
 func (m *poolMetrics) failure(key, network string, err error) {
 	m.failures.WithLabelValues(key, network, string(fault.ClassOf(err))).Inc()
 }
+
+// forget ends the series of a pool that is no more.
+func (m *poolMetrics) forget(key string) {
+	m.refill.DeletePartialMatch(prometheus.Labels{"pool": key})
+	m.failures.DeletePartialMatch(prometheus.Labels{"pool": key})
+}

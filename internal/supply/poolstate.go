@@ -28,6 +28,7 @@ func (p *Pool) know(states []agent.PoolState) {
 	for k, s := range p.keys {
 		if !live[k] && len(s.orders) == 0 && s.resolving == 0 {
 			delete(p.keys, k)
+			p.metrics.forget(k)
 		}
 	}
 }
