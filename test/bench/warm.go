@@ -208,6 +208,10 @@ func holdAndRestart(ctx context.Context, agent *rig.Agent, conf rig.Conf) error 
 	if err != nil {
 		return err
 	}
+	// The burst took what was free: without, the restart would be Neutron's time.
+	if err := awaitWired(ctx, agent, conf, fewPorts); err != nil {
+		return err
+	}
 	if err := agent.Kill(); err != nil {
 		return err
 	}
