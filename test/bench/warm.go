@@ -56,7 +56,8 @@ func measureLeases(ctx context.Context, in place, o options) error {
 	warm, err := pairs(o.calls,
 		func(s *rig.Sandbox) error { _, err := agent.Add(ctx, s, "eth0", conf); return err },
 		func(s *rig.Sandbox) error { return agent.Del(ctx, s, "eth0", conf) },
-		func() error { return nil })
+		// The kernel takes the last device away under the lock that the next needs.
+		func() error { return agent.Settled(ctx) })
 	if err != nil {
 		return err
 	}
