@@ -75,7 +75,7 @@ waits again.`,
 
 // drainLeft is what a node that is drained still has.
 type drainLeft struct {
-	leases, attaching, releasing int
+	ordered, leases, attaching, releasing int
 	// waiting is what a release waits for; empty: none does, or it is not known.
 	waiting string
 	// using are the attachments that stay.
@@ -83,7 +83,7 @@ type drainLeft struct {
 }
 
 // empty tells that the agent has nothing left to give back.
-func (l drainLeft) empty() bool { return l.leases+l.attaching+l.releasing == 0 }
+func (l drainLeft) empty() bool { return l.ordered+l.leases+l.attaching+l.releasing == 0 }
 
 // String says how far it is.
 func (l drainLeft) String() string {
@@ -91,7 +91,7 @@ func (l drainLeft) String() string {
 	for _, part := range []struct {
 		n    int
 		what string
-	}{{l.leases, "to be deleted"}, {l.releasing, "being released"}, {l.attaching, "still being attached"}} {
+	}{{l.ordered, "still being made"}, {l.leases, "to be deleted"}, {l.releasing, "being released"}, {l.attaching, "still being attached"}} {
 		if part.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s %s", part.n, plural(part.n, "port"), part.what))
 		}
@@ -137,6 +137,17 @@ func waitDrained(ctx context.Context, conn *connection, timeout time.Duration, p
 }
 
 func lookDrained(ctx context.Context, conn *connection) (left drainLeft, err error) {
+	// The orders first: a port that comes meanwhile is then among the leases.
+	err = conn.call(ctx, func(ctx context.Context, client *agentapi.Client) error {
+		st, err := client.Status(ctx)
+		for _, p := range st.Pools {
+			left.ordered += p.Ordered
+		}
+		return err
+	})
+	if err != nil {
+		return left, err
+	}
 	all, err := askHoldings(ctx, conn, true)
 	if err != nil {
 		return left, err

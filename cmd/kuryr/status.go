@@ -29,8 +29,8 @@ pools of ports held ready, and every problem it knows of, the gravest first.
 
 A pool is the ports of one network with one set of security groups. FREE are ready, of as many
 as there shall be; WIRED of them the switch has taken already. COOLING rest after use. DRAINING
-are being deleted. WAITING attachments have no port yet. What keeps a pool from having more is
-below it. docs/pools.md tells all about pools.
+are being deleted, ORDERED being made. WAITING attachments have no port yet. What keeps a pool
+from having more is below it. docs/pools.md tells all about pools.
 
 The exit status is the verdict, so that a script needs nothing else.`,
 		Example: `  kuryr status

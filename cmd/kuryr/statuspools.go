@@ -20,7 +20,7 @@ import (
 func poolsTable(w io.Writer, pools []agentapi.Pool, wide bool, now time.Time) error {
 	var table strings.Builder
 	t := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	header := []string{"POOL", "FREE", "WIRED", "IN USE", "COOLING", "DRAINING", "WAITING"}
+	header := []string{"POOL", "FREE", "WIRED", "IN USE", "COOLING", "DRAINING", "ORDERED", "WAITING"}
 	if wide {
 		header = append(header, "TAKEN", "ASKED", "KEY", "PROJECT", "SUBNETS")
 	}
@@ -47,7 +47,7 @@ func poolsTable(w io.Writer, pools []agentapi.Pool, wide bool, now time.Time) er
 
 func poolRow(p agentapi.Pool, name string, wide bool, now time.Time) []string {
 	row := []string{name, fmt.Sprintf("%d of %d", p.Free, p.Target)}
-	for _, n := range []int{p.Wired, p.InUse, p.Cooling, p.Draining, p.Waiting} {
+	for _, n := range []int{p.Wired, p.InUse, p.Cooling, p.Draining, p.Ordered, p.Waiting} {
 		row = append(row, fmt.Sprint(n))
 	}
 	if wide {

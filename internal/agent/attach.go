@@ -205,10 +205,10 @@ func (a *Agent) acquire(ctx context.Context, rec *journal.Record) error {
 		rec.Lease = &l
 		return nil
 	}
-	done := a.releases.giveWay()
+	leaving, done := a.releases.snapshot(), a.releases.giveWay()
 	err := a.step(ctx, "supply acquire", get)
 	done()
-	if fault.Is(err, fault.Quota) && a.releases.drain(ctx) {
+	if fault.Is(err, fault.Quota) && a.releases.drain(ctx, leaving) {
 		err = a.step(ctx, "supply acquire again", get)
 	}
 	return err

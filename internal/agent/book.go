@@ -44,6 +44,8 @@ type pool struct {
 	// problem is why it cannot be supplied; nil when it can.
 	problem error
 	target  int
+	// ordered are ports that are being made.
+	ordered int
 }
 
 // held is a lease that no attachment has.
@@ -113,7 +115,7 @@ func (b *book) pool(c lease.Class) *pool {
 
 // tidy forgets a pool that nothing is left of. b.mu is held.
 func (b *book) tidy(key string) {
-	if p := b.pools[key]; p != nil && len(p.held) == 0 && len(p.used) == 0 && len(p.waiters) == 0 && p.problem == nil {
+	if p := b.pools[key]; p != nil && len(p.held) == 0 && len(p.used) == 0 && len(p.waiters) == 0 && p.problem == nil && p.ordered == 0 {
 		delete(b.pools, key)
 	}
 }

@@ -208,11 +208,22 @@ func (b *book) checkFailed(ports []string) {
 	}
 }
 
-func (b *book) report(key string, target int, problem error) {
+// expect notes ports that are about to be made.
+func (b *book) expect(c lease.Class, n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if p := b.pools[key]; p != nil {
-		p.target, p.problem = target, problem
-		b.tidy(key)
+	b.pool(c).ordered += n
+}
+
+func (b *book) report(c lease.Class, r PoolReport) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.pools[c.Key()]
+	if p == nil && r.Ordered > 0 {
+		p = b.pool(c)
+	}
+	if p != nil {
+		p.target, p.problem, p.ordered = r.Target, r.Problem, r.Ordered
+		b.tidy(c.Key())
 	}
 }

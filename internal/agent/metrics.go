@@ -104,13 +104,14 @@ var (
 	descLeases  = prometheus.NewDesc("kuryr_agent_leases", "Leases of a pool by state.", append(poolLabels, "state"), nil)
 	descWaiters = prometheus.NewDesc("kuryr_agent_lease_waiters", "Attachments that wait for a lease.", poolLabels, nil)
 	descTarget  = prometheus.NewDesc("kuryr_agent_lease_target", "Free leases that the supplier wants to have.", poolLabels, nil)
+	descOrdered = prometheus.NewDesc("kuryr_agent_ports_ordered", "Ports of a pool that are being made, or may have been.", poolLabels, nil)
 	descTaken   = prometheus.NewDesc("kuryr_agent_leases_taken_total", "Leases taken since the agent began.", poolLabels, nil)
 	descBlocked = prometheus.NewDesc("kuryr_agent_pool_blocked", "1 while the pool cannot be supplied.", poolLabels, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (poolCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descLeases, descWaiters, descTarget, descTaken, descBlocked} {
+	for _, d := range []*prometheus.Desc{descLeases, descWaiters, descTarget, descOrdered, descTaken, descBlocked} {
 		ch <- d
 	}
 }
@@ -126,6 +127,7 @@ func (c poolCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 		gauge(descWaiters, p.Waiting)
 		gauge(descTarget, p.Target)
+		gauge(descOrdered, p.Ordered)
 		blocked := 0
 		if p.Problem != nil {
 			blocked = 1

@@ -42,8 +42,17 @@ type PoolState struct {
 	Asked time.Time
 	// NextCooled is when the next cooling lease has rested; zero: none cools.
 	NextCooled time.Time
-	// Target and Problem are as last reported by the supplier.
-	Target  int
+	// PoolReport is the supplier's last.
+	PoolReport
+}
+
+// PoolReport is what the supplier tells of a pool for others to see.
+type PoolReport struct {
+	// Target is how many free leases there shall be.
+	Target int
+	// Ordered ports are being made, or may have been.
+	Ordered int
+	// Problem is why there cannot be more; nil: there can.
 	Problem error
 }
 
@@ -163,9 +172,17 @@ func (a *Agent) Reassign(from string, to lease.Class, n int) error {
 // is none, and is classified.
 func (a *Agent) Refuse(key string, err error) { a.book.refuse(key, err) }
 
-// Report notes for the operator how many free leases a pool shall have, and
-// why it cannot have them; nil: it can.
-func (a *Agent) Report(key string, target int, problem error) { a.book.report(key, target, problem) }
+// Expect notes that ports are about to be made for a pool: a drain then waits
+// for them. False: the node is drained, and none must be made.
+func (a *Agent) Expect(c lease.Class, n int) bool {
+	// First the note, then the look: a drain that this look misses sees the note.
+	a.book.expect(c, n)
+	return !a.cordoned.Load()
+}
+
+// Report notes how a pool is supplied. What was expected and is not ordered is
+// expected no more.
+func (a *Agent) Report(c lease.Class, r PoolReport) { a.book.report(c, r) }
 
 // Leases gives every lease of every pool, by port id: those in use too.
 func (a *Agent) Leases() (map[string]lease.Lease, error) {
@@ -206,7 +223,7 @@ func (b *book) states(now time.Time) []PoolState {
 func (p *pool) state(key string, now time.Time, coolDown time.Duration) PoolState {
 	s := PoolState{
 		Key: key, Class: p.class, InUse: len(p.used), Waiting: len(p.waiters), Taken: p.taken, Asked: p.asked,
-		Target: p.target, Problem: p.problem,
+		PoolReport: PoolReport{Target: p.target, Ordered: p.ordered, Problem: p.problem},
 	}
 	if len(p.waiters) > 0 {
 		s.Oldest = p.waiters[0].since

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -281,20 +282,23 @@ func (s *releases) awaitCut(ctx context.Context, match func(journal.Record) bool
 	return nil
 }
 
-// drain tries all releases once and reports whether any of them is gone now.
-func (s *releases) drain(ctx context.Context) bool {
-	before := s.snapshot()
-	if len(before) == 0 || s.attempt(ctx, func(journal.Record) bool { return true }) != nil {
+// drain tries all releases once and reports whether any of them, or of those
+// that were seen earlier, is gone now.
+func (s *releases) drain(ctx context.Context, earlier []*release) bool {
+	if s.anyGone(earlier) {
+		return true
+	}
+	now := s.snapshot()
+	if len(now) == 0 || s.attempt(ctx, func(journal.Record) bool { return true }) != nil {
 		return false
 	}
+	return s.anyGone(now)
+}
+
+func (s *releases) anyGone(jobs []*release) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, j := range before {
-		if j.gone {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(jobs, func(j *release) bool { return j.gone })
 }
 
 func (s *releases) snapshot() []*release {

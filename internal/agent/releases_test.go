@@ -237,18 +237,22 @@ func TestSomebodyWhoNeedsTheAddressDoesNotWaitForTheNextTry(t *testing.T) {
 
 func TestDrainTellsWhetherAnythingWasFreed(t *testing.T) {
 	scheduled(t, func(t *testing.T, s *releases, c *cloud) {
-		if s.drain(t.Context()) {
+		if s.drain(t.Context(), nil) {
 			t.Error("nothing to drain, and something freed")
 		}
 		c.set(errors.New("down"))
 		s.add(rec("a"), true)
 		synctest.Wait()
-		if s.drain(t.Context()) {
+		if s.drain(t.Context(), nil) {
 			t.Error("freed while the cloud is down")
 		}
 		c.set(nil)
-		if !s.drain(t.Context()) {
+		earlier := s.snapshot()
+		if !s.drain(t.Context(), nil) {
 			t.Error("not freed when the cloud is back")
+		}
+		if s.drain(t.Context(), nil) || !s.drain(t.Context(), earlier) {
+			t.Error("what was freed since the caller looked is not told to the caller alone")
 		}
 	})
 }

@@ -225,7 +225,7 @@ func (a *Agent) poolRows() []agentapi.Pool {
 		row := agentapi.Pool{
 			Key: p.Key, Project: p.Class.Project, Network: p.Class.Network, Subnets: p.Class.Subnets, SecurityGroups: p.Class.SecurityGroups,
 			Free: p.Free, Wired: p.Wired, InUse: p.InUse, Cooling: p.Cooling + p.Cooled + p.Checking + p.Moving, Draining: p.Draining,
-			Waiting: p.Waiting, Target: p.Target, Taken: p.Taken, Asked: p.Asked,
+			Ordered: p.Ordered, Waiting: p.Waiting, Target: p.Target, Taken: p.Taken, Asked: p.Asked,
 		}
 		if p.Problem != nil {
 			row.Problem = p.Problem.Error()

@@ -129,6 +129,8 @@ type Pool struct {
 	Cooling int `json:"cooling"`
 	// Draining leases are being deleted.
 	Draining int `json:"draining"`
+	// Ordered ports are being made, or may have been.
+	Ordered int `json:"ordered"`
 	// Waiting attachments have no lease yet.
 	Waiting int `json:"waiting"`
 	// Target is how many free leases there shall be.

@@ -33,7 +33,8 @@ type Book interface {
 	Rest(c lease.Class, leases ...lease.Lease) error
 	Reassign(from string, to lease.Class, n int) error
 	Refuse(key string, err error)
-	Report(key string, target int, problem error)
+	Expect(c lease.Class, n int) bool
+	Report(c lease.Class, r agent.PoolReport)
 	Leases() (map[string]lease.Lease, error)
 }
 
@@ -89,6 +90,8 @@ type Pool struct {
 	lost  map[string]*lostOrder // by device id
 	busy  map[string]bool       // ports that are being deleted
 	later map[string]retry      // ports whose deletion failed, by id
+	// deleted is when the last port was.
+	deleted time.Time
 	// checkAfter holds checks back after one failed; checking tells that one is
 	// under way.
 	checkAfter time.Time
@@ -114,6 +117,9 @@ type keyState struct {
 	// asks counts who asked for a lease when orders were last taken back.
 	asks uint64
 }
+
+// ordered counts the ports that are being made, or may have been.
+func (s *keyState) ordered() int { return len(s.orders) + s.resolving }
 
 // retry is a pause that grows.
 type retry struct {

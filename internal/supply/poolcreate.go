@@ -14,6 +14,7 @@ import (
 	"github.com/kuryr-go/kuryr/internal/fault"
 	"github.com/kuryr-go/kuryr/internal/lease"
 	"github.com/kuryr-go/kuryr/internal/neutron"
+	"github.com/kuryr-go/kuryr/internal/portpool"
 )
 
 // portOrder is a port that Neutron is asked for, until it is known what became
@@ -22,6 +23,7 @@ type portOrder struct {
 	// id is the port's device_id: by it a port is found whose maker's answer was lost.
 	id     string
 	urgent bool
+	began  time.Time
 	// cancel takes the order back if it was not sent yet.
 	cancel context.CancelFunc
 }
@@ -48,7 +50,7 @@ const (
 // wait.
 func (p *Pool) create(ctx context.Context, k string, n, urgent int) {
 	s := p.keys[k]
-	if s == nil {
+	if s == nil || !p.book.Expect(s.class, n) {
 		return
 	}
 	s.resolving += n
@@ -107,9 +109,9 @@ func (p *Pool) order(ctx context.Context, k string, s *keyState, r *resolver, ur
 		priority = neutron.Waiting
 	}
 	octx, cancel := context.WithCancel(neutron.WithPriority(ctx, priority))
-	s.orders[id] = &portOrder{id: id, urgent: urgent, cancel: cancel}
-	creation := p.client.StartPort(octx, p.poolSpec(k, id, r))
 	began := time.Now()
+	s.orders[id] = &portOrder{id: id, urgent: urgent, began: began, cancel: cancel}
+	creation := p.client.StartPort(octx, p.poolSpec(k, id, r))
 	p.start(func() {
 		defer cancel()
 		port, err := creation.Wait(ctx)
@@ -193,8 +195,11 @@ func (p *Pool) settled(k, id string, err error, now time.Time) {
 
 // refused ends an order for which there certainly is no port.
 func (p *Pool) refused(k string, s *keyState, id string, r *resolver, err error, now time.Time) {
+	roomier := p.deleted.After(s.orders[id].began)
 	p.settled(k, id, err, now)
 	switch {
+	case failureOf(err).Kind == portpool.Exhausted && roomier:
+		// A port went since it was ordered: there may be room now.
 	case errors.Is(err, context.Canceled):
 		// Taken back, to be ordered anew for somebody who waits.
 	case r.remembered && mayBeStale(err):

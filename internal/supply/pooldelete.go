@@ -52,6 +52,7 @@ func (p *Pool) deleteLease(ctx context.Context, l lease.Lease) {
 		delete(p.busy, l.PortID)
 		if err == nil {
 			delete(p.later, l.PortID)
+			p.deleted = now
 			p.metrics.deleted.Inc()
 			return
 		}

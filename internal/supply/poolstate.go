@@ -26,7 +26,7 @@ func (p *Pool) know(states []agent.PoolState) {
 		p.key(c.Key(), c)
 	}
 	for k, s := range p.keys {
-		if !live[k] && len(s.orders) == 0 && s.resolving == 0 {
+		if !live[k] && s.ordered() == 0 {
 			delete(p.keys, k)
 			p.metrics.forget(k)
 		}
@@ -48,7 +48,7 @@ func (p *Pool) observe(states []agent.PoolState, now time.Time) (map[portpool.Ke
 	seen, none := map[portpool.Key]portpool.Observation{}, p.book.Cordoned() || p.options.Off
 	for k, s := range p.keys {
 		seen[portpool.Key(k)] = portpool.Observation{
-			Family: family(s.class), Creating: len(s.orders) + s.resolving, Pinned: p.pinned(k),
+			Family: family(s.class), Creating: s.ordered(), Pinned: p.pinned(k),
 			// What a cordoned node is given it gives up at once, and without pools
 			// what is held from before.
 			Doomed: none,
@@ -149,19 +149,19 @@ func failureOf(err error) portpool.Failure {
 // returns when somebody's patience ends.
 func (p *Pool) tell(states []agent.PoolState, now time.Time) (next time.Time) {
 	relief := p.relief(states)
+	byKey := map[string]agent.PoolState{}
 	for _, st := range states {
-		s := p.keys[st.Key]
-		if s == nil {
-			continue
-		}
-		target := p.engine.Target(portpool.Key(st.Key))
-		if s.problem != nil && len(s.orders)+s.resolving == 0 && st.Waiting == 0 && st.Free >= target {
+		byKey[st.Key] = st
+	}
+	for k, s := range p.keys {
+		st, target := byKey[k], p.engine.Target(portpool.Key(k))
+		if s.problem != nil && s.ordered() == 0 && st.Waiting == 0 && st.Free >= target {
 			// It has what it shall have, if only because less is asked of it now:
 			// nobody misses what could not be made, and nothing else would end the
 			// problem.
-			p.relieved(st.Key, s, now)
+			p.relieved(k, s, now)
 		}
-		p.book.Report(st.Key, target, s.problem)
+		p.book.Report(s.class, agent.PoolReport{Target: target, Ordered: s.ordered(), Problem: s.problem})
 		if st.Waiting == 0 || s.problem == nil {
 			continue
 		}
@@ -169,7 +169,7 @@ func (p *Pool) tell(states []agent.PoolState, now time.Time) (next time.Time) {
 			next = sooner(next, until)
 			continue
 		}
-		p.book.Refuse(st.Key, s.problem)
+		p.book.Refuse(k, s.problem)
 	}
 	return next
 }

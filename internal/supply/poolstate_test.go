@@ -25,7 +25,7 @@ type quiet struct {
 
 func (b *quiet) Cordoned() bool { return b.cordoned }
 
-func (b *quiet) Report(key string, _ int, problem error) { b.problems[key] = problem }
+func (b *quiet) Report(c lease.Class, r agent.PoolReport) { b.problems[c.Key()] = r.Problem }
 
 func (b *quiet) Refuse(key string, err error) { b.refused[key] = err }
 

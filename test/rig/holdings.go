@@ -42,6 +42,9 @@ func (a *Agent) Rested(ctx context.Context) error {
 		return err
 	}
 	return Await(ctx, "rest of "+a.Host.Name, func(ctx context.Context) error {
+		if err := a.poolsRest(ctx); err != nil {
+			return err
+		}
 		leases, err := a.Client().Leases(ctx)
 		if err != nil {
 			return err
@@ -49,17 +52,24 @@ func (a *Agent) Rested(ctx context.Context) error {
 		if i := slices.IndexFunc(leases, func(l agentapi.Lease) bool { return l.State != "wired" }); i >= 0 {
 			return fmt.Errorf("port %s is %s since %v; %s", leases[i].PortID, leases[i].State, leases[i].Since, states(leases))
 		}
-		st, err := a.Client().Status(ctx)
-		if err != nil {
-			return err
-		}
-		for _, p := range st.Pools {
-			if p.Waiting > 0 || p.Free < p.Target || p.Problem != "" {
-				return fmt.Errorf("pool %+v", p)
-			}
-		}
 		return nil
 	})
+}
+
+// poolsRest is an error while a pool has not what it shall have, or more is on
+// its way. It is asked before the leases are: a port that comes meanwhile is
+// then among them.
+func (a *Agent) poolsRest(ctx context.Context) error {
+	st, err := a.Client().Status(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range st.Pools {
+		if p.Waiting > 0 || p.Ordered > 0 || p.Free < p.Target || p.Problem != "" {
+			return fmt.Errorf("pool %+v", p)
+		}
+	}
+	return nil
 }
 
 // states counts leases by their state.
@@ -69,6 +79,20 @@ func states(leases []agentapi.Lease) string {
 		n[l.State]++
 	}
 	return fmt.Sprint(n)
+}
+
+// ordersNothing is an error while ports are being made for its pools.
+func (a *Agent) ordersNothing(ctx context.Context) error {
+	st, err := a.Client().Status(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range st.Pools {
+		if p.Ordered > 0 {
+			return fmt.Errorf("pool %+v", p)
+		}
+	}
+	return nil
 }
 
 // Drain empties the agent, and waits until it holds nothing but what
@@ -81,6 +105,10 @@ func (a *Agent) Drain(ctx context.Context) error {
 		return err
 	}
 	return Await(ctx, "drain of "+a.Host.Name, func(ctx context.Context) error {
+		// The orders first: a port that comes meanwhile is then among the leases.
+		if err := a.ordersNothing(ctx); err != nil {
+			return err
+		}
 		leases, err := a.Client().Leases(ctx)
 		if err == nil && len(leases) > 0 {
 			err = fmt.Errorf("%d leases: %s", len(leases), states(leases))
