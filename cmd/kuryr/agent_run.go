@@ -120,20 +120,17 @@ func newSupply(cfg config.Config, logger *slog.Logger, reg prometheus.Registerer
 	})
 }
 
-// The pauses of a pool that cannot be supplied, and how long ports that have
-// rested wait for company before they are checked: each check is two requests,
-// however many ports it is about.
+// The pauses of a pool that cannot be supplied.
 const (
-	poolRetryMin     = 500 * time.Millisecond
-	poolRetryMax     = 30 * time.Second
-	poolRecycleEvery = 10 * time.Second
+	poolRetryMin = 500 * time.Millisecond
+	poolRetryMax = 30 * time.Second
 )
 
 func poolPolicy(cfg config.Config) portpool.Policy {
 	return portpool.Policy{
 		Min: cfg.Pool.Min, Warm: cfg.Pool.Warm, Max: cfg.Pool.Max, Total: cfg.Pool.NodeMax,
 		IdleAfter: cfg.Pool.IdleAfter, BurstMemory: cfg.Pool.BurstMemory,
-		RetryMin: poolRetryMin, RetryMax: poolRetryMax, RecycleEvery: poolRecycleEvery,
+		RetryMin: poolRetryMin, RetryMax: poolRetryMax, RecycleEvery: cfg.Pool.CheckEvery,
 	}
 }
 

@@ -155,7 +155,7 @@ func (a *Agent) unbind(ctx context.Context, r journal.Record) error {
 // giveBack implements releaseSteps.
 func (a *Agent) giveBack(ctx context.Context, r journal.Record) error {
 	if r.Class != nil {
-		return a.recycle(r)
+		return a.recycle(ctx, r)
 	}
 	if err := a.returnPort(ctx, r); err != nil {
 		return err
@@ -188,7 +188,8 @@ func (a *Agent) returnPort(ctx context.Context, r journal.Record) error {
 
 // ref names what the binder made for a record.
 func ref(r journal.Record) binder.Ref {
-	f := binder.Ref{Attachment: r.ID, Sandbox: r.Sandbox, Netns: r.Netns, Interface: r.Interface}
+	// The lease of a pool has a next attachment.
+	f := binder.Ref{Attachment: r.ID, Sandbox: r.Sandbox, Netns: r.Netns, Interface: r.Interface, KeepWire: r.Class != nil}
 	if r.Lease != nil {
 		f.PortID = r.Lease.PortID
 	}

@@ -124,6 +124,9 @@ type Binder interface {
 	Prewire(ctx context.Context, l lease.Lease) (done bool, err error)
 	Unwire(ctx context.Context, portID string) error
 	Wires(ctx context.Context) ([]string, error)
+	// Rinse has the switch forget what it remembers of the sandbox that had a
+	// port; wired tells that the port is then ready for the next as if by Prewire.
+	Rinse(ctx context.Context, portID string) (wired bool, err error)
 	// Leave removes what the binder has on the switch for no port alone. No
 	// port may be wired; what is gone is a success.
 	Leave(ctx context.Context) error

@@ -4,6 +4,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -188,15 +189,16 @@ func (p *pool) next() *held {
 		if h.State != journal.Free {
 			continue
 		}
-		if best == nil || h.rank() < best.rank() || h.rank() == best.rank() && h.before(best) {
+		if best == nil || h.rank() < best.rank() || h.rank() == best.rank() && h.order(best) < 0 {
 			best = h
 		}
 	}
 	return best
 }
 
-func (h *held) before(other *held) bool {
-	return h.Since.Before(other.Since) || h.Since.Equal(other.Since) && h.Lease.PortID < other.Lease.PortID
+// order is that in which leases of one rank are handed out.
+func (h *held) order(other *held) int {
+	return cmp.Or(h.Since.Compare(other.Since), cmp.Compare(h.Lease.PortID, other.Lease.PortID))
 }
 
 // rank puts leases in the order of how soon they can be used.
@@ -232,17 +234,36 @@ func (p *pool) serve() {
 	}
 }
 
-// put holds leases as their journal entries say, and serves who waits.
+// put holds leases as their journal entries say, and serves who waits. What the
+// switch has of those that were held before it still has.
 func (b *book) put(leases ...journal.HeldLease) {
 	b.mu.Lock()
 	for _, l := range leases {
 		p := b.pool(l.Class)
-		delete(p.used, l.Lease.PortID)
-		p.held[l.Lease.PortID] = &held{HeldLease: l}
-		p.serve()
+		h := &held{HeldLease: l}
+		if was := p.held[l.Lease.PortID]; was != nil {
+			h.wired, h.wiring, h.stop, h.notBefore = was.wired, was.wiring, was.stop, was.notBefore
+		}
+		p.hold(h)
 	}
 	b.mu.Unlock()
 	b.poke()
+}
+
+// back holds a lease that an attachment had; wired tells that the switch still
+// has it.
+func (b *book) back(l journal.HeldLease, wired bool) {
+	b.mu.Lock()
+	b.pool(l.Class).hold(&held{HeldLease: l, wired: wired})
+	b.mu.Unlock()
+	b.poke()
+}
+
+// hold takes a lease, and serves who waits. b.mu is held.
+func (p *pool) hold(h *held) {
+	delete(p.used, h.Lease.PortID)
+	p.held[h.Lease.PortID] = h
+	p.serve()
 }
 
 // leaving notes that a lease is on its way back from its attachment.

@@ -94,6 +94,7 @@ func (b *book) settle(leases []journal.HeldLease) {
 			h.settling = true
 		}
 	}
+	b.pokeWires()
 }
 
 // find marks a held lease as draining and gives it.

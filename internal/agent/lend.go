@@ -99,8 +99,12 @@ func (a *Agent) logSuspect(l lease.Lease) {
 }
 
 // recycle puts the lease of an ended attachment back into its pool, to cool
-// down. It asks nobody.
-func (a *Agent) recycle(r journal.Record) error {
+// down. It asks nobody but the switch.
+func (a *Agent) recycle(ctx context.Context, r journal.Record) error {
+	wired, err := a.binder.Rinse(ctx, r.Lease.PortID)
+	if err != nil {
+		return fmt.Errorf("agent: recycle port %s: %w", r.Lease.PortID, err)
+	}
 	l := journal.HeldLease{Lease: *r.Lease, Class: *r.Class, State: journal.Cooling, Since: r.Released}
 	if a.cordoned.Load() {
 		l.State = journal.Draining
@@ -108,6 +112,6 @@ func (a *Agent) recycle(r journal.Record) error {
 	if err := a.journal.Recycle(r, l); err != nil {
 		return fmt.Errorf("agent: recycle port %s: %w", l.Lease.PortID, err)
 	}
-	a.book.put(l)
+	a.book.back(l, wired)
 	return nil
 }

@@ -5,6 +5,7 @@ package agent
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,16 +13,20 @@ import (
 	"github.com/kuryr-go/kuryr/internal/lease"
 )
 
-// Free leases are given to the switch before anybody needs them. It is nobody's
-// wait, so it is done by few hands and with patience.
+// WireAhead is how many free leases of a pool are given to the switch before
+// anybody needs them: each costs it, OVN and whoever talks to the port a little,
+// and more are given as fast as they are taken.
+const WireAhead = 16
+
+// It is nobody's wait, so it is done by few hands and with patience.
 const (
 	wireWorkers = 4
 	wireTimeout = 30 * time.Second
 	wirePause   = 5 * time.Second
 )
 
-// wireLoop keeps the switch as the book says: free leases wired, all others
-// that no attachment has not.
+// wireLoop keeps the switch as the book says: enough free leases wired, and none
+// that is on its way out. What was wired for an attachment stays so while it rests.
 func (a *Agent) wireLoop(ctx context.Context) {
 	var work sync.WaitGroup
 	defer work.Wait()
@@ -155,14 +160,21 @@ func (b *book) toWire(ctx context.Context, most int) []wireOrder {
 	now, under := time.Now(), 0
 	var can []*held
 	for _, p := range b.pools {
+		ahead, of := 0, []*held(nil)
 		for _, h := range p.held {
 			switch {
 			case h.wiring:
 				under++
-			case h.State == journal.Free && !h.wired && !now.Before(h.notBefore):
-				can = append(can, h)
+				ahead++
+			case h.State != journal.Free:
+			case h.wired:
+				ahead++
+			case !now.Before(h.notBefore):
+				of = append(of, h)
 			}
 		}
+		slices.SortFunc(of, (*held).order)
+		can = append(can, of[:max(0, min(len(of), WireAhead-ahead))]...)
 	}
 	var out []wireOrder
 	for _, h := range can[:max(0, min(len(can), most-under))] {
@@ -208,14 +220,15 @@ func (b *book) wired(portID string, wired, failed bool) (free, stale bool) {
 // again: its configuration may have changed.
 const noWiring = 10 * time.Minute
 
-// toUnwire gives the leases that are not free any more but still wired.
+// toUnwire gives the wired leases that are on their way out, or of which it is
+// not known any more what the switch makes of them.
 func (b *book) toUnwire() []lease.Lease {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var out []lease.Lease
 	for _, p := range b.pools {
 		for _, h := range p.held {
-			if h.State != journal.Free && h.wired && !h.wiring && !time.Now().Before(h.notBefore) {
+			if h.wired && (h.State == journal.Draining || h.State == journal.Cooling && h.settling) && !h.wiring && !time.Now().Before(h.notBefore) {
 				h.wiring = true
 				out = append(out, h.Lease)
 			}
@@ -249,7 +262,8 @@ func (b *book) adoptWire(portID string) bool {
 			return true
 		}
 		if h := p.held[portID]; h != nil {
-			h.wired = true // toUnwire sees to those that are not free
+			h.wired = true // toUnwire sees to those that must not be
+			b.pokeWires()
 			return true
 		}
 	}

@@ -245,7 +245,7 @@ func (b *book) rows(now time.Time) []agentapi.Lease {
 	for k, p := range b.pools {
 		for _, h := range p.held {
 			rows = append(rows, agentapi.Lease{
-				PortID: h.Lease.PortID, State: h.word(now, b.coolDown), Since: h.Since, Pool: k, MAC: h.Lease.MAC,
+				PortID: h.Lease.PortID, State: h.word(now, b.coolDown), Wired: h.wired, Since: h.Since, Pool: k, MAC: h.Lease.MAC,
 				Addresses: addressesOf(&h.Lease), Network: h.Lease.Network.String(), NetworkID: h.Lease.Network.ID,
 				SecurityGroups: groupsOf(&h.Lease),
 			})

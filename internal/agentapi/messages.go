@@ -193,7 +193,9 @@ type Lease struct {
 	PortID string `json:"portID"`
 	// State is free, wired (free, and taken by the switch), cooling, cooled,
 	// checking or draining; Since when.
-	State          string    `json:"state"`
+	State string `json:"state"`
+	// Wired tells that the switch has it, whatever its state.
+	Wired          bool      `json:"wired,omitempty"`
 	Since          time.Time `json:"since"`
 	Pool           string    `json:"pool"`
 	MAC            string    `json:"mac,omitempty"`

@@ -69,6 +69,9 @@ type Ref struct {
 	Interface  string
 	// HostInterface is the device on the node's side; empty: derived from PortID.
 	HostInterface string
+	// KeepWire leaves in the switch what made the port ready before the sandbox
+	// was there, for the next one.
+	KeepWire bool
 }
 
 // Health is what a binder's Probe finds.

@@ -163,6 +163,11 @@ type Pool struct {
 	// address. 30s is the kernel's base_reachable_time. From 0s to 1h.
 	// Default: 30s.
 	CoolDown time.Duration `yaml:"coolDown"`
+	// CheckEvery is how long ports that have rested may wait for company before they
+	// are checked for the next container, as long as enough others are free: a check
+	// is two requests to Neutron, however many ports it is about. From 0s to 1h.
+	// Default: 1m.
+	CheckEvery time.Duration `yaml:"checkEvery"`
 	// IdleAfter is how long nobody must have asked for a port of a pool before its
 	// free ports above pool.min go back to Neutron. From 1s to 240h.
 	// Default: 10m.
@@ -247,7 +252,7 @@ func Default() Config {
 		},
 		Pool: Pool{
 			Enabled: true, Warm: 8, Max: 250, NodeMax: 500, Prewarm: true,
-			CoolDown: 30 * time.Second, IdleAfter: 10 * time.Minute, BurstMemory: 15 * time.Minute,
+			CoolDown: 30 * time.Second, CheckEvery: time.Minute, IdleAfter: 10 * time.Minute, BurstMemory: 15 * time.Minute,
 		},
 		GC: GC{Interval: 10 * time.Minute, Grace: 5 * time.Minute},
 		OVS: OVS{

@@ -97,7 +97,7 @@ func TestACompleteFileSetsEveryKey(t *testing.T) {
 		},
 		Defaults: Defaults{Project: "p", Network: "n", Subnets: []string{"s4", "s6"}, SecurityGroups: []string{}},
 		Pool: Pool{
-			Min: 1, Warm: 2, Max: 3, NodeMax: 4, CoolDown: time.Minute, IdleAfter: time.Hour, BurstMemory: 2 * time.Hour,
+			Min: 1, Warm: 2, Max: 3, NodeMax: 4, CoolDown: time.Minute, CheckEvery: 45 * time.Second, IdleAfter: time.Hour, BurstMemory: 2 * time.Hour,
 		},
 		GC:      GC{Interval: time.Minute, Grace: 30 * time.Second},
 		OVS:     OVS{Database: "tcp:[::1]:6640", ChecksumOffload: "off", Ready: "neutron"},

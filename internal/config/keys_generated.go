@@ -175,6 +175,12 @@ var keys = []Key{
 		Default: "30s",
 	},
 	{
+		Path:    "pool.checkEvery",
+		Kind:    Duration,
+		Doc:     "How long ports that have rested may wait for company before they are checked for the next container, as long as enough others are free: a check is two requests to Neutron, however many ports it is about. From 0s to 1h.",
+		Default: "1m",
+	},
+	{
 		Path:    "pool.idleAfter",
 		Kind:    Duration,
 		Doc:     "How long nobody must have asked for a port of a pool before its free ports above pool.min go back to Neutron. From 1s to 240h.",

@@ -139,6 +139,7 @@ func (c *Config) poolRules() []rule {
 		{"pool.max", between(p.Max, 1, maxPool)},
 		{"pool.nodeMax", between(p.NodeMax, 1, maxPool)},
 		{"pool.coolDown", within(p.CoolDown, 0, time.Hour)},
+		{"pool.checkEvery", within(p.CheckEvery, 0, time.Hour)},
 		{"pool.idleAfter", within(p.IdleAfter, time.Second, longest)},
 		{"pool.burstMemory", within(p.BurstMemory, 0, longest)},
 		{"gc.interval", func() error {

@@ -63,10 +63,14 @@ func (p *plan) refill() {
 	}
 }
 
+// lowWater is how few free leases are few: a quarter of what is wanted, and of
+// small pools, which a handful of starts empties, four or half.
+func lowWater(want int) int { return max((want+3)/4, min(4, (want+1)/2)) }
+
 // recycle checks all that has cooled of the keys that run low, or whose cooled
 // leases waited long enough for company. A check asks the cloud the same however
-// many leases it is about: at half of what is wanted there is still time for it,
-// and it is not made anew for every lease.
+// many leases it is about, so it waits until many have come together, and no
+// longer than until just enough are left for the time that it takes.
 func (p *plan) recycle() {
 	for _, n := range p.entries {
 		if n.Cooled == 0 || n.Doomed {
@@ -75,7 +79,7 @@ func (p *plan) recycle() {
 		// What is being made may fail, and is not counted.
 		ready := n.Free + n.Recycling
 		switch {
-		case n.Waiting > ready || 2*(ready-n.Waiting) < n.want:
+		case ready-n.Waiting < lowWater(n.want):
 			n.recycleReason = "needed"
 		case p.now.Sub(n.cooledSince) >= p.policy.RecycleEvery:
 			n.recycleReason = "cooled"

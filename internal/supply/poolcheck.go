@@ -44,7 +44,8 @@ func (p *Pool) check(ctx context.Context, now time.Time, actions []portpool.Acti
 	}
 	p.checking = true
 	p.start(func() {
-		err := p.checkAll(neutron.WithPriority(ctx, neutron.Refill), classes, round)
+		// Ahead of new ports: it is two short requests, and brings many.
+		err := p.checkAll(neutron.WithPriority(ctx, neutron.Waiting), classes, round)
 		p.post(func(now time.Time) {
 			p.checking = false
 			if err == nil {
@@ -128,12 +129,13 @@ func (p *Pool) checkPool(ctx context.Context, c lease.Class, leases []lease.Leas
 	return failed
 }
 
-// missing forgets a lease whose port somebody deleted.
+// missing gives up a lease whose port somebody deleted.
 func (p *Pool) missing(l lease.Lease) {
 	p.log.Warn("port of a lease was deleted by somebody else", "port", l.PortID, "name", l.PortName, "network", l.Network.String(), "mac", l.MAC)
 	p.metrics.vanished.Inc()
-	if err := p.book.Forget(l.PortID); err != nil {
-		p.log.Error("lease not forgotten", "port", l.PortID, "err", err)
+	p.book.CheckFailed(l.PortID)
+	if err := p.book.WithdrawPort(l.PortID); err != nil {
+		p.log.Error("lease not given up", "port", l.PortID, "err", err)
 	}
 }
 

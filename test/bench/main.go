@@ -131,6 +131,7 @@ func measureKuryr(ctx context.Context, agent *rig.Agent, conf rig.Conf, calls in
 	return pairs(calls,
 		func(s *rig.Sandbox) error { _, err := agent.Add(ctx, s, "eth0", conf); return err },
 		func(s *rig.Sandbox) error { return agent.Del(ctx, s, "eth0", conf) },
+		// The kernel takes the last device away under the lock that the next needs.
 		func() error { return agent.Settled(ctx) })
 }
 

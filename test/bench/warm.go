@@ -15,13 +15,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kuryr-go/kuryr/internal/agent"
 	"github.com/kuryr-go/kuryr/test/rig"
 )
 
 // The pools of the measurements. Warm is what a busy node would have; ten is
 // what a burst of a hundred meets.
 const (
-	warmPorts  = 100
+	warmPorts  = 200
 	fewPorts   = 10
 	burst      = 100
 	bulkSize   = 10
@@ -42,26 +43,26 @@ type place struct {
 
 // measureLeases measures attachments that take leases of pools.
 func measureLeases(ctx context.Context, in place, o options) error {
-	agent, conf, err := in.warmAgent(ctx, "bench-warm", map[string]any{"warm": warmPorts, "max": 400, "coolDown": "1s"})
+	agent, conf, err := in.warmAgent(ctx, "bench-warm", map[string]any{"warm": warmPorts, "max": 400, "coolDown": "1s", "checkEvery": "5s"})
 	if err != nil {
 		return err
 	}
-	if err := awaitWired(ctx, agent, conf, warmPorts-1); err != nil {
+	// A first time for the pool to grow by those that rest meanwhile.
+	if _, err := measureKuryr(ctx, agent, conf, o.calls); err != nil {
+		return err
+	}
+	if err := awaitFree(ctx, agent, conf, warmPorts-1); err != nil {
 		return err
 	}
 	before, err := neutronCalls(ctx, agent)
 	if err != nil {
 		return err
 	}
-	warm, err := pairs(o.calls,
-		func(s *rig.Sandbox) error { _, err := agent.Add(ctx, s, "eth0", conf); return err },
-		func(s *rig.Sandbox) error { return agent.Del(ctx, s, "eth0", conf) },
-		// The kernel takes the last device away under the lock that the next needs.
-		func() error { return agent.Settled(ctx) })
+	warm, err := measureKuryr(ctx, agent, conf, o.calls)
 	if err != nil {
 		return err
 	}
-	stands, err := interfaceStands(agent)
+	stands, err := interfaceStands(agent, o.calls)
 	if err != nil {
 		return err
 	}
@@ -99,21 +100,21 @@ func (in place) warmAgent(ctx context.Context, cluster string, pool map[string]a
 }
 
 // awaitWired has the pool made by a first attachment, and waits for its leases.
-func awaitWired(ctx context.Context, agent *rig.Agent, conf rig.Conf, least int) error {
-	if err := attachOnce(ctx, agent, conf); err != nil {
+func awaitFree(ctx context.Context, a *rig.Agent, conf rig.Conf, least int) error {
+	if err := attachOnce(ctx, a, conf); err != nil {
 		return err
 	}
 	return rig.Await(ctx, "warm ports", func(ctx context.Context) error {
-		s, err := agent.Client().Status(ctx)
+		s, err := a.Client().Status(ctx)
 		if err != nil {
 			return err
 		}
-		wired := 0
+		free, wired, ordered := 0, 0, 0
 		for _, p := range s.Pools {
-			wired += p.Wired
+			free, wired, ordered = free+p.Free, wired+p.Wired, ordered+p.Ordered
 		}
-		if wired < least {
-			return fmt.Errorf("%d of %d wired", wired, least)
+		if free < least || wired < min(least, agent.WireAhead) || ordered > 0 {
+			return fmt.Errorf("%d of %d free, %d wired, %d ordered", free, least, wired, ordered)
 		}
 		return nil
 	})
@@ -137,7 +138,7 @@ func churn(ctx context.Context, agent *rig.Agent, conf rig.Conf) error {
 	if _, err := churnOnce(ctx, agent, conf); err != nil {
 		return err
 	}
-	if err := awaitWired(ctx, agent, conf, warmPorts-1); err != nil {
+	if err := awaitFree(ctx, agent, conf, warmPorts-1); err != nil {
 		return err
 	}
 	before, err := neutronCalls(ctx, agent)
@@ -210,7 +211,7 @@ func holdAndRestart(ctx context.Context, agent *rig.Agent, conf rig.Conf) error 
 		return err
 	}
 	// The burst took what was free: without, the restart would be Neutron's time.
-	if err := awaitWired(ctx, agent, conf, fewPorts); err != nil {
+	if err := awaitFree(ctx, agent, conf, fewPorts); err != nil {
 		return err
 	}
 	if err := agent.Kill(); err != nil {
@@ -237,7 +238,7 @@ func (in place) hundred(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := awaitWired(ctx, agent, conf, fewPorts-1); err != nil {
+	if err := awaitFree(ctx, agent, conf, fewPorts-1); err != nil {
 		return err
 	}
 	boxes := make([]*rig.Sandbox, burst)
@@ -267,9 +268,9 @@ func (in place) hundred(ctx context.Context) error {
 	return nil
 }
 
-// interfaceStands gives, for each ADD in the agent's log that took a wired
-// lease, the time from the plugin's start until the interface was configured.
-func interfaceStands(agent *rig.Agent) ([]time.Duration, error) {
+// interfaceStands gives, for the last ADDs in the agent's log, the time from the
+// plugin's start until the interface was configured.
+func interfaceStands(agent *rig.Agent, last int) ([]time.Duration, error) {
 	var out []time.Duration
 	err := eachTrace(agent, func(r traceRecord) {
 		if s, ok := r.Steps["netlink configure"]; ok && r.Name == "cni ADD" {
@@ -279,7 +280,7 @@ func interfaceStands(agent *rig.Agent) ([]time.Duration, error) {
 	if err == nil && len(out) == 0 {
 		err = errors.New("the agent's log has no trace of an ADD")
 	}
-	return out, err
+	return out[max(0, len(out)-last):], err
 }
 
 // installFloor gives the bare time from the OVSDB transaction to ovn-installed

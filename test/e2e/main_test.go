@@ -67,7 +67,7 @@ func setUp(ctx context.Context) (err error) {
 	for _, node := range world.Cloud.Nodes()[:2] {
 		// Few warm ports: a test's project goes, and its ports with it.
 		a, err := world.StartAgent(ctx, node, rig.AgentOptions{Config: map[string]map[string]any{
-			"pool": {"warm": 2, "coolDown": "1s", "burstMemory": "0s"},
+			"pool": {"warm": 2, "coolDown": "1s", "checkEvery": "1s", "burstMemory": "0s"},
 		}})
 		if err != nil {
 			return err

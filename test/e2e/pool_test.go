@@ -30,7 +30,7 @@ type settings = map[string]map[string]any
 // hasty are the settings under which what takes minutes takes seconds: rest,
 // idleness, collections.
 func hasty(pool map[string]any) settings {
-	of := map[string]any{"coolDown": "1s", "prewarm": false, "warm": 4}
+	of := map[string]any{"coolDown": "1s", "checkEvery": "1s", "prewarm": false, "warm": 4}
 	maps.Copy(of, pool)
 	return settings{
 		"pool": of, "gc": {"interval": "2s", "grace": "5s"},

@@ -36,7 +36,7 @@ const steadyWorkers = 8
 func steady(ctx context.Context, t *testing.T, cluster, cidr string) (*pooled, rig.Conf) {
 	warm := sized(t, "warm", 80, 40)
 	p := newPooled(t, cluster, settings{
-		"pool": {"warm": warm, "max": 5 * warm / 2, "coolDown": "1s", "prewarm": false},
+		"pool": {"warm": warm, "max": 5 * warm / 2, "coolDown": "1s", "checkEvery": "5s", "prewarm": false},
 		// Collections ask Neutron by the clock; they are not what is counted.
 		"gc": {"interval": "10m"}, "cloud": {"requestTimeout": "3s"},
 	})

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/kuryr-go/kuryr/internal/agent"
 	"github.com/kuryr-go/kuryr/internal/agentapi"
 )
 
@@ -26,7 +27,7 @@ func (a *Agent) Holdings(ctx context.Context) (map[string]Use, error) {
 	}
 	uses := map[string]Use{}
 	for _, l := range leases {
-		uses[l.PortID] = Use{Node: a.Host.Name, Wired: l.State == "wired"}
+		uses[l.PortID] = Use{Node: a.Host.Name, Wired: l.Wired}
 	}
 	for _, at := range attached {
 		uses[at.PortID] = Use{Node: a.Host.Name, Sandbox: at.Sandbox, Interface: at.Interface}
@@ -35,8 +36,8 @@ func (a *Agent) Holdings(ctx context.Context) (map[string]Use, error) {
 }
 
 // Rested waits until nothing of the agent's is on its way: no attachment comes
-// or goes, nobody waits, and every lease that it holds is free and wired, as
-// many as each pool shall have.
+// or goes, nobody waits, and every lease that it holds is free, as many as each
+// pool shall have, and as many of them wired as are kept so.
 func (a *Agent) Rested(ctx context.Context) error {
 	if err := a.Settled(ctx); err != nil {
 		return err
@@ -49,7 +50,7 @@ func (a *Agent) Rested(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if i := slices.IndexFunc(leases, func(l agentapi.Lease) bool { return l.State != "wired" }); i >= 0 {
+		if i := slices.IndexFunc(leases, func(l agentapi.Lease) bool { return l.State != "wired" && l.State != "free" }); i >= 0 {
 			return fmt.Errorf("port %s is %s since %v; %s", leases[i].PortID, leases[i].State, leases[i].Since, states(leases))
 		}
 		return nil
@@ -65,7 +66,7 @@ func (a *Agent) poolsRest(ctx context.Context) error {
 		return err
 	}
 	for _, p := range st.Pools {
-		if p.Waiting > 0 || p.Ordered > 0 || p.Free < p.Target || p.Problem != "" {
+		if p.Waiting > 0 || p.Ordered > 0 || p.Free < p.Target || p.Wired < min(p.Free, agent.WireAhead) || p.Problem != "" {
 			return fmt.Errorf("pool %+v", p)
 		}
 	}

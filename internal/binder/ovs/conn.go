@@ -102,7 +102,7 @@ func (c *conn) open(ctx context.Context, s *session) error {
 	)
 	monitor := c.client.NewMonitor(
 		client.WithTable(&sw, &sw.ExternalIDs, &sw.Version, &sw.NextCfg, &sw.CurCfg),
-		client.WithTable(&br, &br.Name, &br.DatapathType),
+		client.WithTable(&br, &br.Name, &br.DatapathType, &br.ExternalIDs),
 		client.WithTable(&po, &po.Name, &po.Tag),
 		client.WithTable(&in, &in.Name, &in.ExternalIDs, &in.OfPort, &in.Error),
 	)

@@ -46,6 +46,9 @@ type bridgeRow struct {
 	UUID         string `ovsdb:"_uuid"`
 	Name         string `ovsdb:"name"`
 	DatapathType string `ovsdb:"datapath_type"`
+	// ExternalIDs of the integration bridge are where ovn-controller keeps the
+	// numbers of its conntrack zones.
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
 }
 
 // datapath is the bridge's datapath_type, "system" when the row leaves it empty.

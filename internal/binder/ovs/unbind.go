@@ -13,8 +13,8 @@ import (
 	"github.com/kuryr-go/kuryr/internal/binder"
 )
 
-// Unbind removes the port from the switch, with the wire it hung on, and then
-// the veth. It needs neither the namespace nor the interface in it; what is
+// Unbind removes the port from the switch, with the wire it hung on unless that
+// is to be kept, and then the veth. It needs neither the namespace nor the interface in it; what is
 // gone already is a success, so it may follow Unplug at any time. What is not
 // Kuryr's, and what the port was bound to by another attachment or prewired
 // for since, is left alone.
@@ -51,7 +51,7 @@ func (b *Binder) unbind(ctx context.Context, r *binder.Ref) error {
 
 // Unplug is the quick first half of Unbind, after which nothing passes any
 // more and the port may be used again: it removes the port from the switch,
-// and its wire too, though no sandbox hung on it. The veth stays until Unbind,
+// and its wire too, though no sandbox hung on it, unless that is to be kept. The veth stays until Unbind,
 // or until a Bind needs its place. What is gone already is a success. Without
 // a connection the error is Unavailable and nothing was done.
 func (b *Binder) Unplug(ctx context.Context, r binder.Ref) error {
@@ -128,6 +128,9 @@ func (b *Binder) takeOut(ctx context.Context, c *conn, name string, r *binder.Re
 		if _, known := wires[in.ExternalIDs[keyWired]]; !known {
 			wires[in.ExternalIDs[keyWired]] = true
 		}
+	}
+	if r.KeepWire {
+		clear(wires)
 	}
 	ports := append(slices.Collect(maps.Values(out)), c.wirePorts(b.owner, wires)...)
 	errs = append(errs, b.removeAll(ctx, name, ports))

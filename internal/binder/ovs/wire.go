@@ -59,11 +59,14 @@ func (c *conn) wireOf(o owner, portID string) *wire {
 	return &w
 }
 
+// whole reports whether both ends are there, and nothing is wrong with them.
+func (w *wire) whole() bool {
+	return len(w.ports) == 2 && w.near != nil && w.far != nil && w.near.failure() == "" && w.far.failure() == ""
+}
+
 // fits reports whether the wire is whole and l's.
 func (w *wire) fits(l *lease.Lease) bool {
-	return len(w.ports) == 2 && w.near != nil && w.far != nil &&
-		w.near.failure() == "" && w.far.failure() == "" &&
-		w.near.ExternalIDs[keyPort] == l.PortID && w.near.ExternalIDs[keyMAC] == l.MAC
+	return w.whole() && w.near.ExternalIDs[keyPort] == l.PortID && w.near.ExternalIDs[keyMAC] == l.MAC
 }
 
 // wires are the ports of o that have a wire, or one end of it.
