@@ -81,9 +81,7 @@ func (a *Agent) attachAgain(ctx context.Context, rec journal.Record, r Request, 
 		return Attachment{}, true, a.end(ctx, rec)
 	}
 	if same {
-		// What is there is answered as it was made, whatever a chained plugin
-		// or the container has changed since: telling that is CHECK's business.
-		if alive, err := a.binder.Alive(ctx, ref(rec)); err != nil || alive {
+		if asMade, err := a.asMade(ctx, rec); err != nil || asMade {
 			return attachment(rec), false, err
 		}
 	}
@@ -94,11 +92,25 @@ func (a *Agent) attachAgain(ctx context.Context, rec journal.Record, r Request, 
 	if err := a.wire(ctx, &rec); err != nil {
 		return Attachment{}, false, err
 	}
-	if err := a.journal.Put(rec); err != nil {
-		return Attachment{}, false, fmt.Errorf("agent: attach %s again: %w", r.Key, err)
-	}
 	a.log.Info("attachment wired again", "sandbox", r.Sandbox, "interface", r.Interface, "port", rec.Lease.PortID)
 	return attachment(rec), false, nil
+}
+
+// asMade tells whether an attachment is there as it was made, and waits for the
+// switch if need be: the agent may have died before that had it. What a chained
+// plugin or the container has changed since is CHECK's business.
+func (a *Agent) asMade(ctx context.Context, rec journal.Record) (bool, error) {
+	if alive, err := a.binder.Alive(ctx, ref(rec)); err != nil || !alive {
+		return false, err
+	}
+	err := a.binder.Confirm(ctx, bindRequest(rec))
+	if err == nil && !rec.Bound.Wired {
+		err = a.supply.WaitActive(ctx, *rec.Lease)
+	}
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // sameWish reports whether a record was made for what r asks. They are
@@ -164,27 +176,13 @@ func (a *Agent) attachDirect(ctx context.Context, r Request, nsID string) (Attac
 	if err != nil {
 		err = fmt.Errorf("agent: attach %s: %w", r.Key, err)
 	} else {
-		err = a.finish(ctx, &rec)
+		err = a.wire(ctx, &rec)
 	}
 	if err != nil {
 		a.abandon(rec, nil)
 		return Attachment{}, err
 	}
 	return attachment(rec), nil
-}
-
-// finish wires the port of a record and makes it an attachment.
-func (a *Agent) finish(ctx context.Context, rec *journal.Record) error {
-	if err := a.wire(ctx, rec); err != nil {
-		return err
-	}
-	done := *rec
-	done.State = journal.Attached
-	if err := a.step(ctx, "journal commit", func(context.Context) error { return a.journal.Put(done) }); err != nil {
-		return fmt.Errorf("agent: attach %s/%s: %w", rec.Sandbox, rec.Interface, err)
-	}
-	*rec = done
-	return nil
 }
 
 // acquire gets the port. A quota that is used up by ports which are just
@@ -214,18 +212,30 @@ func (a *Agent) acquire(ctx context.Context, rec *journal.Record) error {
 	return err
 }
 
-// wire binds the port of rec and waits until it is really wired.
+// wire binds the port of rec, makes it an attachment, and waits until it is
+// really wired. It is in the journal while the switch is still waited for: if
+// the agent dies in between, the runtime has no answer, and detaches it or asks
+// again, which waits for the switch.
 func (a *Agent) wire(ctx context.Context, rec *journal.Record) error {
-	var made binder.Result
-	err := a.step(ctx, "bind", func(ctx context.Context) (err error) {
-		made, err = a.binder.Bind(ctx, bindRequest(*rec))
+	done := *rec
+	r := bindRequest(*rec)
+	r.Made = func(made binder.Result) error {
+		done.State, done.Bound = journal.Attached, &made
+		err := a.step(ctx, "journal commit", func(context.Context) error { return a.journal.Put(done) })
+		if err != nil {
+			return fmt.Errorf("agent: attach %s/%s: %w", rec.Sandbox, rec.Interface, err)
+		}
+		return nil
+	}
+	err := a.step(ctx, "bind", func(ctx context.Context) error {
+		_, err := a.binder.Bind(ctx, r)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	rec.Bound = &made
-	if made.Wired {
+	*rec = done
+	if rec.Bound.Wired {
 		return nil
 	}
 	return a.step(ctx, "wait active", func(ctx context.Context) error { return a.supply.WaitActive(ctx, *rec.Lease) })

@@ -114,6 +114,9 @@ type CloudHealth struct {
 // Binder wires ports into sandboxes: see package binder for its promises.
 type Binder interface {
 	Bind(ctx context.Context, r binder.Request) (binder.Result, error)
+	// Confirm waits until the switch has taken what an earlier Bind made;
+	// fault.NotFound: it has nothing of it.
+	Confirm(ctx context.Context, r binder.Request) error
 	// Unplug cuts an interface off from the switch, which is the quick part of
 	// Unbind.
 	Unplug(ctx context.Context, r binder.Ref) error

@@ -28,7 +28,7 @@ func (a *Agent) attachPooled(ctx context.Context, r Request, nsID string, c leas
 		if err != nil {
 			return Attachment{}, err
 		}
-		err = a.finishTry(ctx, &rec, try == maxLeases)
+		err = a.wireTry(ctx, &rec, try == maxLeases)
 		if err == nil {
 			return attachment(rec), nil
 		}
@@ -41,14 +41,14 @@ func (a *Agent) attachPooled(ctx context.Context, r Request, nsID string, c leas
 	}
 }
 
-// finishTry is finish with the time that one of several leases may take.
-func (a *Agent) finishTry(ctx context.Context, rec *journal.Record, last bool) error {
+// wireTry is wire with the time that one of several leases may take.
+func (a *Agent) wireTry(ctx context.Context, rec *journal.Record, last bool) error {
 	if !last {
 		bounded, cancel := context.WithTimeout(ctx, a.opts.AttachTimeout/(maxLeases+1))
 		defer cancel()
 		ctx = bounded
 	}
-	return a.finish(ctx, rec)
+	return a.wire(ctx, rec)
 }
 
 // takeLease gives the record a lease: first out of the book, so that nobody

@@ -26,6 +26,9 @@ type Request struct {
 	// with a metric that grows with the number at the end of Interface, so
 	// that eth0 wins over eth1 whatever the order of their attachment.
 	DefaultRoute *bool
+	// Made, if not nil, is told the result as soon as everything is made, while
+	// the switch is still waited for. When it fails, so does the Bind.
+	Made func(Result) error
 }
 
 // Result is what a binder made.

@@ -175,13 +175,18 @@ func (b *Binder) wire(ctx context.Context, p *plan, box *sandbox.Sandbox) error 
 		return err
 	}
 	var row plugged
+	configured := make(chan struct{})
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
+		defer close(configured)
 		return traced(gctx, spanConfigure, p.host.Name, func(context.Context) error { return box.Configure(p.config) })
 	})
 	g.Go(func() error {
 		if err := b.plug(gctx, p, &row); err != nil {
 			return err
+		}
+		if p.req.Made != nil {
+			g.Go(func() error { return p.tell(gctx, configured) })
 		}
 		return b.awaitPlugged(gctx, p, row.iface, w)
 	})
@@ -189,6 +194,15 @@ func (b *Binder) wire(ctx context.Context, p *plan, box *sandbox.Sandbox) error 
 		return b.undo(ctx, p, &row, err)
 	}
 	return nil
+}
+
+// tell tells what is made, once the sandbox is configured too.
+func (p *plan) tell(ctx context.Context, configured <-chan struct{}) error {
+	<-configured
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return p.req.Made(p.result())
 }
 
 // plugged is what became of the port's rows: they were made, or not, or
