@@ -80,6 +80,8 @@ type waiter struct {
 
 type grant struct {
 	lease lease.Lease
+	// wired tells that the switch had taken it.
+	wired bool
 	err   error
 }
 
@@ -138,16 +140,16 @@ func (b *book) load(leases []journal.HeldLease, records []journal.Record) {
 // take gives a lease of a class: a free one at once, else the next that comes.
 // It waits until ctx ends or the supplier says that there will be none. The
 // lease counts as in use from here on.
-func (b *book) take(ctx context.Context, c lease.Class) (lease.Lease, error) {
+func (b *book) take(ctx context.Context, c lease.Class) (grant, error) {
 	b.mu.Lock()
 	p := b.pool(c)
 	p.asked = time.Now()
 	if len(p.waiters) == 0 {
 		if h := p.next(); h != nil {
-			l := p.handOut(h)
+			g := p.handOut(h)
 			b.mu.Unlock()
 			b.poke()
-			return l, nil
+			return g, nil
 		}
 	}
 	w := &waiter{since: time.Now(), answer: make(chan grant, 1)}
@@ -156,14 +158,14 @@ func (b *book) take(ctx context.Context, c lease.Class) (lease.Lease, error) {
 	b.poke()
 	select {
 	case g := <-w.answer:
-		return g.lease, g.err
+		return g, g.err
 	case <-ctx.Done():
 		return b.giveUp(c, w, ctx.Err())
 	}
 }
 
 // giveUp ends a wait. A lease that was granted meanwhile is taken after all.
-func (b *book) giveUp(c lease.Class, w *waiter, cause error) (lease.Lease, error) {
+func (b *book) giveUp(c lease.Class, w *waiter, cause error) (grant, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p := b.pool(c)
@@ -173,12 +175,12 @@ func (b *book) giveUp(c lease.Class, w *waiter, cause error) (lease.Lease, error
 		b.tidy(c.Key())
 		b.poke()
 		if problem != nil {
-			return lease.Lease{}, fmt.Errorf("agent: wait for a port of %s: %w", c, problem)
+			return grant{}, fmt.Errorf("agent: wait for a port of %s: %w", c, problem)
 		}
-		return lease.Lease{}, fault.New(fault.Unavailable, "no port of %s came in time: %w", c, cause)
+		return grant{}, fault.New(fault.Unavailable, "no port of %s came in time: %w", c, cause)
 	}
 	g := <-w.answer
-	return g.lease, g.err
+	return g, g.err
 }
 
 // next is the lease to be handed out: a wired one before any other, and the
@@ -214,11 +216,11 @@ func (h *held) rank() int {
 }
 
 // handOut takes a lease out. b.mu is held.
-func (p *pool) handOut(h *held) lease.Lease {
+func (p *pool) handOut(h *held) grant {
 	delete(p.held, h.Lease.PortID)
 	p.used[h.Lease.PortID] = false
 	p.taken++
-	return h.Lease
+	return grant{lease: h.Lease, wired: h.wired && !h.wiring}
 }
 
 // serve gives free leases to those who wait. b.mu is held.
@@ -230,7 +232,7 @@ func (p *pool) serve() {
 		}
 		w := p.waiters[0]
 		p.waiters = p.waiters[1:]
-		w.answer <- grant{lease: p.handOut(h)}
+		w.answer <- p.handOut(h)
 	}
 }
 

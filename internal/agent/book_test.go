@@ -44,8 +44,8 @@ func TestALeaseThatTheSwitchLostIsTakenByNobodyUntilItWasLookedAt(t *testing.T) 
 	if len(got) != 1 || got[0].State != journal.Cooling {
 		t.Fatalf("at the second look: %v", got)
 	}
-	if l, err := b.take(gone(), blue); err == nil {
-		t.Errorf("%s was taken", l.PortID)
+	if g, err := b.take(gone(), blue); err == nil {
+		t.Errorf("%s was taken", g.lease.PortID)
 	}
 	if un := b.toUnwire(); len(un) != 1 {
 		t.Errorf("its wire stays: %v", un)
@@ -56,8 +56,8 @@ func TestNoPortIsDeletedBeforeTheJournalKnows(t *testing.T) {
 	b := newBook(0)
 	b.put(free("p"))
 	marked := b.spare(blue.Key(), 1)
-	if l, err := b.take(gone(), blue); err == nil {
-		t.Errorf("%s was taken", l.PortID)
+	if g, err := b.take(gone(), blue); err == nil {
+		t.Errorf("%s was taken", g.lease.PortID)
 	}
 	if got := b.drained(); len(got) != 0 {
 		t.Errorf("before the journal knows: %v", got)
@@ -79,8 +79,8 @@ func TestWhoeverCameFirstIsServedFirstAndAllAreToldWhenThereIsNoMore(t *testing.
 		answers := make(chan got, 3)
 		for i := range 3 {
 			go func() {
-				l, err := b.take(t.Context(), blue)
-				answers <- got{i, l.PortID, err}
+				g, err := b.take(t.Context(), blue)
+				answers <- got{i, g.lease.PortID, err}
 			}()
 			synctest.Wait()
 		}
@@ -108,14 +108,14 @@ func TestALeaseHasOneOwner(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"offer": func(*rapid.T) { n++; b.put(free(fmt.Sprint(n))) },
 			"take": func(t *rapid.T) {
-				l, err := b.take(gone(), blue)
+				g, err := b.take(gone(), blue)
 				if err != nil {
 					return
 				}
-				if owned[l.PortID] {
-					t.Fatalf("%s has two owners", l.PortID)
+				if owned[g.lease.PortID] {
+					t.Fatalf("%s has two owners", g.lease.PortID)
 				}
-				owned[l.PortID] = true
+				owned[g.lease.PortID] = true
 			},
 			"give back": func(t *rapid.T) {
 				if all := slices.Sorted(maps.Keys(owned)); len(all) > 0 {

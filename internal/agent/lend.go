@@ -78,11 +78,13 @@ func (a *Agent) takeLease(ctx context.Context, rec journal.Record, c lease.Class
 	return rec, nil
 }
 
-// takeGood takes a lease whose port still is, as far as the switch knows.
+// takeGood takes a lease whose port still is, as far as the switch knows: it
+// knows of those that it had taken.
 func (a *Agent) takeGood(ctx context.Context, c lease.Class) (lease.Lease, error) {
 	for {
-		l, err := a.book.take(ctx, c)
-		if err != nil || !a.binder.WireLost(l.PortID) {
+		g, err := a.book.take(ctx, c)
+		l := g.lease
+		if err != nil || !g.wired || !a.binder.WireLost(l.PortID) {
 			return l, err
 		}
 		a.logSuspect(l)
