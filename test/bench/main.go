@@ -128,7 +128,7 @@ func report(ctx context.Context, in place, agent *rig.Agent, conf rig.Conf, o op
 type pair struct{ add, del []time.Duration }
 
 func measureKuryr(ctx context.Context, agent *rig.Agent, conf rig.Conf, calls int) (pair, error) {
-	return pairs(calls,
+	return pairs(ctx, calls,
 		func(s *rig.Sandbox) error { _, err := agent.Add(ctx, s, "eth0", conf); return err },
 		func(s *rig.Sandbox) error { return agent.Del(ctx, s, "eth0", conf) },
 		// The kernel takes the last device away under the lock that the next needs.
@@ -137,7 +137,10 @@ func measureKuryr(ctx context.Context, agent *rig.Agent, conf rig.Conf, calls in
 
 // pairs measures ADD and DEL by turns, each with a sandbox of its own;
 // between runs after, off the clock.
-func pairs(calls int, add, del func(*rig.Sandbox) error, after func() error) (p pair, err error) {
+func pairs(ctx context.Context, calls int, add, del func(*rig.Sandbox) error, after func() error) (p pair, err error) {
+	if err := awaitQuiet(ctx); err != nil {
+		return p, err
+	}
 	for range calls {
 		s, err := rig.NewSandbox()
 		if err != nil {

@@ -40,7 +40,7 @@ func measureReference(ctx context.Context, calls int) (p pair, err error) {
 		"ipam": map[string]any{"type": "host-local", "subnet": "10.91.0.0/16", "dataDir": dir},
 	}
 	call := func(command string, s *rig.Sandbox) error { return reference(ctx, host.Netns, command, s, conf) }
-	return pairs(calls,
+	return pairs(ctx, calls,
 		func(s *rig.Sandbox) error { return call("ADD", s) },
 		func(s *rig.Sandbox) error { return call("DEL", s) },
 		func() error { return nil })

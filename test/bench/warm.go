@@ -22,7 +22,7 @@ import (
 // The pools of the measurements. Warm is what a busy node would have; ten is
 // what a burst of a hundred meets.
 const (
-	warmPorts  = 200
+	warmPorts  = 150
 	fewPorts   = 10
 	burst      = 100
 	bulkSize   = 10
@@ -135,10 +135,13 @@ func attachOnce(ctx context.Context, agent *rig.Agent, conf rig.Conf) (err error
 // churn attaches and detaches with some workers as fast as it goes; a first
 // time for the pool to become as large as that needs.
 func churn(ctx context.Context, agent *rig.Agent, conf rig.Conf) error {
-	if _, err := churnOnce(ctx, agent, conf); err != nil {
+	if _, err := churnOnce(ctx, agent, conf, 2*churnFor); err != nil {
 		return err
 	}
 	if err := awaitFree(ctx, agent, conf, warmPorts-1); err != nil {
+		return err
+	}
+	if err := awaitQuiet(ctx); err != nil {
 		return err
 	}
 	before, err := neutronCalls(ctx, agent)
@@ -146,7 +149,7 @@ func churn(ctx context.Context, agent *rig.Agent, conf rig.Conf) error {
 		return err
 	}
 	began := time.Now()
-	pairs, err := churnOnce(ctx, agent, conf)
+	pairs, err := churnOnce(ctx, agent, conf, churnFor)
 	if err != nil {
 		return err
 	}
@@ -160,11 +163,11 @@ func churn(ctx context.Context, agent *rig.Agent, conf rig.Conf) error {
 	return nil
 }
 
-func churnOnce(ctx context.Context, agent *rig.Agent, conf rig.Conf) (pairs float64, err error) {
+func churnOnce(ctx context.Context, agent *rig.Agent, conf rig.Conf, long time.Duration) (pairs float64, err error) {
 	var done atomic.Int64
 	began := time.Now()
 	err = each(holdWorkers, func(int) error {
-		for time.Since(began) < churnFor {
+		for time.Since(began) < long {
 			if err := attachOnce(ctx, agent, conf); err != nil {
 				return err
 			}
