@@ -56,7 +56,7 @@ func idleShare(ctx context.Context) (float64, error) {
 	return (idleThen - idle) / max(1, allThen-all), err
 }
 
-// processorTime reads /proc/stat, proc_pid_stat(5): time that all processors
+// processorTime reads /proc/stat, proc_stat(5): time that all processors
 // idled (or waited for a disk), and all time, in ticks.
 func processorTime() (idle, all float64, err error) {
 	text, err := os.ReadFile("/proc/stat")
