@@ -97,7 +97,7 @@ func (a *Agent) attachAgain(ctx context.Context, rec journal.Record, r Request, 
 }
 
 // asMade tells whether an attachment is there as it was made, and waits for the
-// switch if need be: the agent may have died before that had it. What a chained
+// switch if need be: an agent that died may not have. What a chained
 // plugin or the container has changed since is CHECK's business.
 func (a *Agent) asMade(ctx context.Context, rec journal.Record) (bool, error) {
 	if alive, err := a.binder.Alive(ctx, ref(rec)); err != nil || !alive {

@@ -19,6 +19,10 @@
 // bridge learns no MACs, floods in a VLAN of two, and is closed to the node.
 // A wire is rows and nothing else: whatever dies, it is found again by Wires.
 //
+// A wire may outlive its sandbox and serve the next: Rinse has the switch forget
+// the connections of the one before, by an OpenFlow message of OVS's own to the
+// integration bridge. So OVN hears of none of them.
+//
 // # Promises
 //
 // One session to the local ovsdb-server serves everything and comes back by
