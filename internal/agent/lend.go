@@ -20,15 +20,19 @@ import (
 // to take.
 const maxLeases = 3
 
+// wiredTry is the most that a lease may take that the switch had already: it
+// takes milliseconds, on a busy node a second, and for ever if the port was deleted.
+const wiredTry = 5 * time.Second
+
 // attachPooled makes an attachment with a lease of a pool. With a free lease it
 // asks nobody but the journal, the kernel and the switch.
 func (a *Agent) attachPooled(ctx context.Context, r Request, nsID string, c lease.Class) (Attachment, error) {
 	for try := 1; ; try++ {
-		rec, err := a.takeLease(ctx, newRecord(r, nsID), c)
+		rec, wired, err := a.takeLease(ctx, newRecord(r, nsID), c)
 		if err != nil {
 			return Attachment{}, err
 		}
-		err = a.wireTry(ctx, &rec, try == maxLeases)
+		err = a.wireTry(ctx, &rec, wired, try == maxLeases)
 		if err == nil {
 			return attachment(rec), nil
 		}
@@ -42,9 +46,13 @@ func (a *Agent) attachPooled(ctx context.Context, r Request, nsID string, c leas
 }
 
 // wireTry is wire with the time that one of several leases may take.
-func (a *Agent) wireTry(ctx context.Context, rec *journal.Record, last bool) error {
+func (a *Agent) wireTry(ctx context.Context, rec *journal.Record, wired, last bool) error {
 	if !last {
-		bounded, cancel := context.WithTimeout(ctx, a.opts.AttachTimeout/(maxLeases+1))
+		most := a.opts.AttachTimeout / (maxLeases + 1)
+		if wired {
+			most = min(most, wiredTry)
+		}
+		bounded, cancel := context.WithTimeout(ctx, most)
 		defer cancel()
 		ctx = bounded
 	}
@@ -53,45 +61,44 @@ func (a *Agent) wireTry(ctx context.Context, rec *journal.Record, last bool) err
 
 // takeLease gives the record a lease: first out of the book, so that nobody
 // else gets it, and then, in one transaction, out of the journal's held leases
-// into the record.
-func (a *Agent) takeLease(ctx context.Context, rec journal.Record, c lease.Class) (journal.Record, error) {
-	var l lease.Lease
-	err := a.step(ctx, "lease take", func(ctx context.Context) (err error) {
+// into the record. wired tells that the switch had it already.
+func (a *Agent) takeLease(ctx context.Context, rec journal.Record, c lease.Class) (_ journal.Record, wired bool, err error) {
+	var g grant
+	err = a.step(ctx, "lease take", func(ctx context.Context) (err error) {
 		began := time.Now()
-		l, err = a.takeGood(ctx, c)
+		g, err = a.takeGood(ctx, c)
 		a.metrics.waited(began, err)
 		return err
 	})
 	if err != nil {
-		return rec, err
+		return rec, false, err
 	}
-	rec.Class, rec.Lease = &c, &l
+	rec.Class, rec.Lease = &c, &g.lease
 	err = ctx.Err()
 	if err == nil {
 		err = a.step(ctx, "journal take", func(context.Context) error { return a.journal.Take(rec) })
 	}
 	if err != nil {
 		// The journal still holds it as free.
-		a.book.put(journal.HeldLease{Lease: l, Class: c, State: journal.Free, Since: time.Now()})
-		return rec, fmt.Errorf("agent: attach %s/%s: %w", rec.Sandbox, rec.Interface, err)
+		a.book.back(journal.HeldLease{Lease: g.lease, Class: c, State: journal.Free, Since: time.Now()}, g.wired)
+		return rec, false, fmt.Errorf("agent: attach %s/%s: %w", rec.Sandbox, rec.Interface, err)
 	}
-	return rec, nil
+	return rec, g.wired, nil
 }
 
 // takeGood takes a lease whose port still is, as far as the switch knows: it
 // knows of those that it had taken.
-func (a *Agent) takeGood(ctx context.Context, c lease.Class) (lease.Lease, error) {
+func (a *Agent) takeGood(ctx context.Context, c lease.Class) (grant, error) {
 	for {
 		g, err := a.book.take(ctx, c)
-		l := g.lease
-		if err != nil || !g.wired || !a.binder.WireLost(l.PortID) {
-			return l, err
+		if err != nil || !g.wired || !a.binder.WireLost(g.lease.PortID) {
+			return g, err
 		}
-		a.logSuspect(l)
-		if err := a.Rest(c, l); err != nil {
-			return lease.Lease{}, err
+		a.logSuspect(g.lease)
+		if err := a.Rest(c, g.lease); err != nil {
+			return grant{}, err
 		}
-		a.book.adoptWire(l.PortID)
+		a.book.adoptWire(g.lease.PortID)
 	}
 }
 

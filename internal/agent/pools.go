@@ -46,6 +46,11 @@ type PoolState struct {
 	PoolReport
 }
 
+// Held counts the leases of a pool, in whatever state.
+func (p PoolState) Held() int {
+	return p.Free + p.InUse + p.Cooling + p.Cooled + p.Checking + p.Moving + p.Draining
+}
+
 // PoolReport is what the supplier tells of a pool for others to see.
 type PoolReport struct {
 	// Target is how many free leases there shall be.

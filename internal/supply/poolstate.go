@@ -161,7 +161,7 @@ func (p *Pool) tell(states []agent.PoolState, now time.Time) (next time.Time) {
 			// problem.
 			p.relieved(k, s, now)
 		}
-		p.book.Report(s.class, agent.PoolReport{Target: target, Ordered: s.ordered(), Problem: s.problem})
+		p.book.Report(s.class, agent.PoolReport{Target: target, Ordered: s.ordered(), Problem: p.problem(s, st, states)})
 		if st.Waiting == 0 || s.problem == nil {
 			continue
 		}
@@ -172,6 +172,32 @@ func (p *Pool) tell(states []agent.PoolState, now time.Time) (next time.Time) {
 		p.book.Refuse(k, s.problem)
 	}
 	return next
+}
+
+// problem is why a pool cannot have more ports: the last failure, or that it may
+// not have more. Those who wait are then left to wait: a container may end.
+func (p *Pool) problem(s *keyState, st agent.PoolState, states []agent.PoolState) error {
+	if s.problem != nil || st.Waiting == 0 {
+		return s.problem
+	}
+	policy, node := p.options.Policy, 0
+	for _, each := range states {
+		node += each.Held()
+		if other := p.keys[each.Key]; other != nil {
+			node += other.ordered()
+		}
+	}
+	switch {
+	case st.InUse >= policy.Max:
+		e := fault.New(fault.Quota, "all %d ports that a pool may have are in use", policy.Max)
+		e.Hint = "raise pool.max of the node"
+		return e
+	case node >= policy.Total && !p.relief(states):
+		e := fault.New(fault.Quota, "the node has all %d ports that its pools may have", policy.Total)
+		e.Hint = "raise pool.nodeMax of the node"
+		return e
+	}
+	return nil
 }
 
 // patience is until when those who wait for a pool that fails are left to wait.

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/kuryr-go/kuryr/internal/agent"
+	"github.com/kuryr-go/kuryr/internal/fault"
 	"github.com/kuryr-go/kuryr/internal/lease"
 	"github.com/kuryr-go/kuryr/internal/portpool"
 )
@@ -80,5 +82,32 @@ func TestATroubleEndsWhenNothingIsMissing(t *testing.T) {
 	}
 	if p.tell([]agent.PoolState{{Key: k, Class: c}}, now); b.problems[k] != nil || s.problem != nil {
 		t.Errorf("problem %v although nobody wants anything", b.problems[k])
+	}
+}
+
+func TestWhoWaitsAtACeilingIsToldWhichAndNotRefused(t *testing.T) {
+	p, b, c := newQuietPool()
+	now, k := time.Now(), c.Key()
+	for _, in := range []struct {
+		name  string
+		total int
+		state []agent.PoolState
+		want  string
+	}{
+		{"all in use", 20, []agent.PoolState{{Key: k, Class: c, InUse: 10, Waiting: 1, Oldest: now}}, "pool.max"},
+		{"one comes back soon", 20, []agent.PoolState{{Key: k, Class: c, InUse: 9, Cooling: 1, Waiting: 1, Oldest: now}}, ""},
+		{"nobody waits", 20, []agent.PoolState{{Key: k, Class: c, InUse: 10}}, ""},
+		{"the node's", 10, []agent.PoolState{{Key: k, Class: c, InUse: 4, Waiting: 1, Oldest: now}, {Key: "other", InUse: 6}}, "pool.nodeMax"},
+		{"another pool gives one up", 10, []agent.PoolState{{Key: k, Class: c, InUse: 4, Waiting: 1, Oldest: now}, {Key: "other", InUse: 5, Free: 1}}, ""},
+	} {
+		p.options.Policy = portpool.Policy{Max: 10, Total: in.total}
+		p.tell(in.state, now)
+		e, _ := fault.As(b.problems[k])
+		if told := e != nil && e.Class == fault.Quota && strings.Contains(e.Hint, in.want); in.want != "" && !told || in.want == "" && e != nil {
+			t.Errorf("%s: %v", in.name, b.problems[k])
+		}
+		if b.refused[k] != nil {
+			t.Errorf("%s: refused", in.name)
+		}
 	}
 }
