@@ -31,12 +31,13 @@ const (
 const steadyWorkers = 8
 
 // steady starts an agent with a pool that serves the steady workers: as many
-// leases as they have and as many as rest meanwhile, and not so many that its own
-// ceiling were met. It has served already, so that it knows what is asked of it.
+// leases as they have and as many as rest meanwhile. Bursts are not remembered:
+// the pool would grow up to its ceiling. It has served already, and so is as
+// large as that needs.
 func steady(ctx context.Context, t *testing.T, cluster, cidr string) (*pooled, rig.Conf) {
 	warm := sized(t, "warm", 80, 40)
 	p := newPooled(t, cluster, settings{
-		"pool": {"warm": warm, "max": 4 * warm, "coolDown": "1s", "checkEvery": "5s", "prewarm": false},
+		"pool": {"warm": warm, "max": 3 * warm, "burstMemory": "0s", "coolDown": "1s", "checkEvery": "5s", "prewarm": false},
 		// Collections ask Neutron by the clock; they are not what is counted.
 		"gc": {"interval": "10m"}, "cloud": {"requestTimeout": "3s"},
 	})
