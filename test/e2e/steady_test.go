@@ -31,13 +31,13 @@ const (
 const steadyWorkers = 8
 
 // steady starts an agent with a pool that serves the steady workers: as many
-// leases as they have and as many as rest meanwhile. Bursts are not remembered:
-// the pool would grow up to its ceiling. It has served already, and so is as
-// large as that needs.
-func steady(ctx context.Context, t *testing.T, cluster, cidr string) (*pooled, rig.Conf) {
+// leases as they have and as many as rest meanwhile. It has served already, so
+// that it knows what is asked of it; with a memory of bursts of zero it does not
+// grow by that, and stays away from its ceiling.
+func steady(ctx context.Context, t *testing.T, cluster, cidr, burstMemory string) (*pooled, rig.Conf) {
 	warm := sized(t, "warm", 80, 40)
 	p := newPooled(t, cluster, settings{
-		"pool": {"warm": warm, "max": 3 * warm, "burstMemory": "0s", "coolDown": "1s", "checkEvery": "5s", "prewarm": false},
+		"pool": {"warm": warm, "max": 5 * warm / 2, "burstMemory": burstMemory, "coolDown": "1s", "checkEvery": "5s", "prewarm": false},
 		// Collections ask Neutron by the clock; they are not what is counted.
 		"gc": {"interval": "10m"}, "cloud": {"requestTimeout": "3s"},
 	})
@@ -52,7 +52,7 @@ func steady(ctx context.Context, t *testing.T, cluster, cidr string) (*pooled, r
 // TestSteadyChurnHardlyAsksNeutron counts what 300 pairs from a warm pool cost.
 func TestSteadyChurnHardlyAsksNeutron(t *testing.T) {
 	ctx := within(t, 10*time.Minute)
-	p, conf := steady(ctx, t, "steady", "10.93.0.0/24")
+	p, conf := steady(ctx, t, "steady", "10.93.0.0/24", "15m")
 	const pairs = 300
 	row := must[agentapi.Pool](t)(p.pool(ctx, "net", "open"))
 	t.Logf("%d free leases, %d of them wired", row.Free, row.Wired)
@@ -94,7 +94,7 @@ func (p *pooled) pair(ctx context.Context, t *testing.T, conf rig.Conf) {
 // DEL works, and all heals when the cloud is back.
 func TestWithoutNeutronEveryFreeLeaseStartsAContainer(t *testing.T) {
 	ctx := within(t, 10*time.Minute)
-	p, conf := steady(ctx, t, "outage", "10.94.0.0/24")
+	p, conf := steady(ctx, t, "outage", "10.94.0.0/24", "0s")
 	row := must[agentapi.Pool](t)(p.pool(ctx, "net", "open"))
 	t.Logf("%d free leases", row.Free)
 	ok(t, p.proxy.Stop())
@@ -152,7 +152,7 @@ func TestAnOutageOfNeutronUnderLoadHeals(t *testing.T) {
 		long = must[time.Duration](t)(time.ParseDuration(text))
 	}
 	ctx := within(t, long+10*time.Minute)
-	p, conf := steady(ctx, t, "underload", "10.95.0.0/24")
+	p, conf := steady(ctx, t, "underload", "10.95.0.0/24", "15m")
 	over := make(chan struct{})
 	var added, refused, healed atomic.Int64
 	var work sync.WaitGroup
