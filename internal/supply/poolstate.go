@@ -182,17 +182,14 @@ func (p *Pool) problem(s *keyState, st agent.PoolState, states []agent.PoolState
 	}
 	policy, node := p.options.Policy, 0
 	for _, each := range states {
-		node += each.Held()
-		if other := p.keys[each.Key]; other != nil {
-			node += other.ordered()
-		}
+		node += each.Held() + each.Ordered
 	}
 	switch {
-	case st.InUse >= policy.Max:
+	case st.InUse-st.Leaving >= policy.Max:
 		e := fault.New(fault.Quota, "all %d ports that a pool may have are in use", policy.Max)
 		e.Hint = "raise pool.max of the node"
 		return e
-	case node >= policy.Total && !p.relief(states):
+	case node >= policy.Total && s.ordered() == 0 && !p.relief(states):
 		e := fault.New(fault.Quota, "the node has all %d ports that its pools may have", policy.Total)
 		e.Hint = "raise pool.nodeMax of the node"
 		return e

@@ -96,6 +96,7 @@ func TestWhoWaitsAtACeilingIsToldWhichAndNotRefused(t *testing.T) {
 	}{
 		{"all in use", 20, []agent.PoolState{{Key: k, Class: c, InUse: 10, Waiting: 1, Oldest: now}}, "pool.max"},
 		{"one comes back soon", 20, []agent.PoolState{{Key: k, Class: c, InUse: 9, Cooling: 1, Waiting: 1, Oldest: now}}, ""},
+		{"one is on its way back", 20, []agent.PoolState{{Key: k, Class: c, InUse: 10, Leaving: 1, Waiting: 1, Oldest: now}}, ""},
 		{"nobody waits", 20, []agent.PoolState{{Key: k, Class: c, InUse: 10}}, ""},
 		{"the node's", 10, []agent.PoolState{{Key: k, Class: c, InUse: 4, Waiting: 1, Oldest: now}, {Key: "other", InUse: 6}}, "pool.nodeMax"},
 		{"another pool gives one up", 10, []agent.PoolState{{Key: k, Class: c, InUse: 4, Waiting: 1, Oldest: now}, {Key: "other", InUse: 5, Free: 1}}, ""},

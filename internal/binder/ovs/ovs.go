@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -25,6 +26,8 @@ type Binder struct {
 	creating sync.Mutex
 	// wiring has the names of the host devices that a Bind is about to plug.
 	wiring sync.Map
+	// unrinsed tells that the last wire could not be kept.
+	unrinsed atomic.Bool
 	// host is the netlink handle in the process's namespace for all that is
 	// quick. Removing a device is not, and has its own.
 	host *netlink.Handle

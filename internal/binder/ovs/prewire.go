@@ -34,15 +34,11 @@ func (b *Binder) prewire(ctx context.Context, l *lease.Lease) (bool, error) {
 	if l.PortID == "" {
 		return false, fault.New(fault.Internal, "lease without a port")
 	}
-	unlock, err := b.ports.lock(ctx, hostName(l.PortID))
-	if err != nil {
-		return false, fmt.Errorf("wait for another operation on the port: %w", err)
-	}
-	defer unlock()
-	c, err := b.session.connected(ctx)
+	c, unlock, err := b.holdPort(ctx, l.PortID)
 	if err != nil {
 		return false, err
 	}
+	defer unlock()
 	bridge := bridgeOf(c, l)
 	br, ok := c.bridge(bridge)
 	if !ok || b.ready(c.theSwitch()) != ReadyOVN {

@@ -6,6 +6,7 @@ package ovs
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -40,15 +41,11 @@ func (b *Binder) Rinse(ctx context.Context, portID string) (wired bool, err erro
 }
 
 func (b *Binder) rinse(ctx context.Context, portID string) (bool, error) {
-	unlock, err := b.ports.lock(ctx, hostName(portID))
-	if err != nil {
-		return false, fmt.Errorf("wait for another operation on the port: %w", err)
-	}
-	defer unlock()
-	c, err := b.session.connected(ctx)
+	c, unlock, err := b.holdPort(ctx, portID)
 	if err != nil {
 		return false, err
 	}
+	defer unlock()
 	w := c.wireOf(b.owner, portID)
 	if w == nil {
 		return false, nil
@@ -63,11 +60,23 @@ func (b *Binder) rinse(ctx context.Context, portID string) (bool, error) {
 	if w.whole() && w.near.taken(true) && w.far.taken(false) {
 		err := b.forgetConnections(ctx, c, portID)
 		if err == nil {
+			b.unrinsed.Store(false)
 			return true, nil
 		}
-		b.log.DebugContext(ctx, "wire of a port is not kept", "port", portID, "error", err)
+		b.tellUnrinsed(ctx, portID, err)
 	}
 	return false, b.removeAll(ctx, nearName(portID), w.ports)
+}
+
+// tellUnrinsed says why a wire is not kept: loudly the first time in a row,
+// because each container then costs OVN and Neutron a claim and a release.
+func (b *Binder) tellUnrinsed(ctx context.Context, portID string, err error) {
+	level := slog.LevelWarn
+	if b.unrinsed.Swap(true) {
+		level = slog.LevelDebug
+	}
+	b.log.Log(ctx, level, "wire of a port is not kept for the next container: the switch cannot be told to forget its connections",
+		"port", portID, "error", err)
 }
 
 // forgetConnections has the switch forget what it tracked for a port.

@@ -23,15 +23,11 @@ func (b *Binder) Unwire(ctx context.Context, portID string) error {
 }
 
 func (b *Binder) unwire(ctx context.Context, portID string) error {
-	unlock, err := b.ports.lock(ctx, hostName(portID))
-	if err != nil {
-		return fmt.Errorf("wait for another operation on the port: %w", err)
-	}
-	defer unlock()
-	c, err := b.session.connected(ctx)
+	c, unlock, err := b.holdPort(ctx, portID)
 	if err != nil {
 		return err
 	}
+	defer unlock()
 	w := c.wireOf(b.owner, portID)
 	if w == nil {
 		return nil

@@ -27,6 +27,19 @@ type wire struct {
 	listed bool
 }
 
+// holdPort keeps others off a port until unlock is called, and gives the
+// connection to ovsdb-server.
+func (b *Binder) holdPort(ctx context.Context, portID string) (c *conn, unlock func(), err error) {
+	if unlock, err = b.ports.lock(ctx, hostName(portID)); err != nil {
+		return nil, nil, fmt.Errorf("wait for another operation on the port: %w", err)
+	}
+	if c, err = b.session.connected(ctx); err != nil {
+		unlock()
+		return nil, nil, err
+	}
+	return c, unlock, nil
+}
+
 // nearName is the near end's name.
 func nearName(portID string) string { return "kp" + shortID(portID) }
 
